@@ -1,0 +1,13 @@
+import { bounds } from './bounds.js';
+
+/** Ids of transactions and messages: 1..64 of these characters, compared byte by byte. */
+export const idPattern = new RegExp(`^[A-Za-z0-9_.:-]{1,${bounds.idLengthMax}}$`);
+
+/** Topic names. */
+export const topicPattern = new RegExp(`^[A-Za-z0-9_.-]{1,${bounds.topicLengthMax}}$`);
+
+/** Names of consumer groups and producers. Without a dot, so that `{topic}.{group}` names one subscription only. */
+export const groupPattern = new RegExp(`^[A-Za-z0-9_-]{1,${bounds.groupLengthMax}}$`);
+
+/** Tags: no white space and none of the characters that a filter uses. */
+export const tagPattern = new RegExp(`^[^\\s|*]{1,${bounds.tagLengthMax}}$`, 'u');

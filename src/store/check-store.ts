@@ -1,0 +1,34 @@
+import type { StoredMessage } from '../message/message.js';
+import type { CheckAttempt } from '../message/transaction.js';
+
+/** A silent transaction that this node may ask about until `claimedUntil`. */
+export interface ClaimedCheck {
+  transactionId: string;
+  producer: string;
+  /** Fences what is stored about this check. */
+  claimToken: string;
+  /** The number of this ask, from 1. */
+  attempt: number;
+  /** Answered checks so far. */
+  answered: number;
+  preparedAt: number;
+  messages: StoredMessage[];
+}
+
+export interface CheckStore {
+  /**
+   * Claims prepared transactions whose check is due, oldest first; two nodes never hold the same one.
+   * A claim that is not finished lapses after `leaseMs` and the transaction is due again.
+   */
+  claimDue(now: number, leaseMs: number, limit: number): Promise<ClaimedCheck[]>;
+  /** Claims one transaction, due or not, prepared or parked; null when it is final, unknown or claimed by another node. */
+  claimOne(transactionId: string, now: number, leaseMs: number): Promise<ClaimedCheck | null>;
+  /**
+   * Stores how an ask ended and when the next one is due, or parks the transaction. Fenced by the claim's token:
+   * false when the claim was lost or the transaction is no longer open (nothing is changed then).
+   * Keeps the last `historyMax` attempts.
+   */
+  record(check: ClaimedCheck, attempt: CheckAttempt, next: { dueAt: number } | { park: true }, historyMax: number): Promise<boolean>;
+  /** Moves claimed transactions to a later check without counting an ask (a producer that is backed off). Fenced like `record`. */
+  postpone(checks: ClaimedCheck[], dueAt: number): Promise<void>;
+}
