@@ -1,0 +1,47 @@
+import { bounds } from '../message/bounds.js';
+import { newId } from '../message/message-id.js';
+import type { IdentifiedMessage, MessageBody, NewMessage } from '../message/message.js';
+import { Problem } from '../message/problem.js';
+import type { Topic } from '../store/catalog-store.js';
+
+/** What a stored row costs beside its body and headers, for the bounds of batches. */
+const rowOverheadBytes = 512;
+
+function bodyBytes(body: MessageBody): number {
+  // A JSON text counts its worst case in UTF-8 only where it could matter for a bound.
+  return body.json !== undefined ? Buffer.byteLength(body.json) : body.bytes.length;
+}
+
+/**
+ * Gives every message its id and checks it against its topic: `body-too-large` over the topic's bound,
+ * `validation-failed` for an id that occurs twice or a delivery time too far away.
+ * @returns the messages and their size in bytes as a batch counts it
+ */
+export function identify(
+  messages: NewMessage[],
+  topics: Map<string, Topic>,
+  now: number,
+): { messages: IdentifiedMessage[]; bytes: number } {
+  let bytes = 0;
+  const seen = new Set<string>();
+  const identified = messages.map((message, index): IdentifiedMessage => {
+    const size = bodyBytes(message.body);
+    const { bodyBytesMax } = topics.get(message.topic)!;
+    if (size > bodyBytesMax) {
+      throw new Problem('body-too-large', `messages.${index}: ${size} bytes, topic ${message.topic} takes ${bodyBytesMax}`);
+    }
+    if (message.deliverAt !== undefined && message.deliverAt - now > bounds.delayMsMax) {
+      const fields = [{ path: `messages.${index}.deliverAt`, reason: 'more than 365 days away' }];
+      throw new Problem('validation-failed', 'a message is to be delivered too late', { fields });
+    }
+    const id = message.id ?? newId();
+    if (seen.has(id)) {
+      const fields = [{ path: `messages.${index}.id`, reason: 'occurs twice' }];
+      throw new Problem('validation-failed', 'two messages have the same id', { fields });
+    }
+    seen.add(id);
+    bytes += size + rowOverheadBytes + (message.headers ? bounds.headersBytesMax / 16 : 0);
+    return { ...message, id, idGiven: message.id !== undefined };
+  });
+  return { messages: identified, bytes };
+}

@@ -1,0 +1,108 @@
+import type { Clock } from '../message/clock.js';
+import { newId } from '../message/message-id.js';
+import type { NewMessage, StoredMessage } from '../message/message.js';
+import { Problem, type Outcome } from '../message/problem.js';
+import type { Resolution, Resolver } from '../message/transaction.js';
+import type { AppendResult, HalfStore, PreparedTransaction, PrepareItem } from '../store/half-store.js';
+import { GroupCommit, type GroupCommitBounds } from './group-commit.js';
+import { identify } from './identify.js';
+import type { LogWriter } from './log-writer.js';
+import type { PendingBudget } from './pending-budget.js';
+import type { ProducerCatalog } from './producer-catalog.js';
+import type { TopicCatalog } from './topic-catalog.js';
+
+export interface PrepareRequest {
+  /** Absent: one is made. With it the call can be repeated safely. */
+  id?: string;
+  producer: string;
+  /** Absent: the producer's, else the broker's setting. */
+  firstCheckAfterMs?: number;
+  messages: NewMessage[];
+}
+
+/** What a resolution costs in a batch: the row's change and its share of the log. */
+const resolutionBytes = 512;
+
+/** The half stage: stores half messages and resolves their transactions. */
+export class Transactions {
+  readonly #prepares: GroupCommit<PrepareItem, PreparedTransaction>;
+
+  /** @param remember told the messages as they are stored, so that the relay need not read them back after the commit */
+  constructor(
+    store: HalfStore,
+    private readonly topics: TopicCatalog,
+    private readonly producers: ProducerCatalog,
+    private readonly log: LogWriter,
+    private readonly clock: Clock,
+    bounds: GroupCommitBounds,
+    budget: PendingBudget,
+    private readonly remember: (messages: StoredMessage[]) => void = () => {},
+    onBatch?: (size: number) => void,
+  ) {
+    this.#prepares = new GroupCommit((items) => store.prepare(items, clock.now()), bounds, budget, onBatch);
+  }
+
+  /**
+   * Stores the messages of one transaction, invisible to consumers; durable when it resolves. Repeating it with the same
+   * id and content answers with the ids given then and the present state. `id-reused`, `topic-not-found`,
+   * `producer-not-found`, `body-too-large`.
+   */
+  async prepare(request: PrepareRequest): Promise<PreparedTransaction> {
+    const topics = await this.topics.resolve(request.messages.map(({ topic }) => topic));
+    const producerDefaultMs = await this.producers.firstCheckAfterMs(request.producer);
+    const now = this.clock.now();
+    const { messages, bytes } = identify(request.messages, topics, now);
+    const transactionId = request.id ?? newId();
+    const prepared = await this.#prepares.add(
+      {
+        transactionId,
+        producer: request.producer,
+        messages,
+        firstCheckAfterMs: request.firstCheckAfterMs ?? producerDefaultMs,
+      },
+      bytes,
+    );
+    if (!prepared.repeated) {
+      this.remember(messages.map((message) => ({ ...message, transactionId, storedAt: now })));
+    }
+    return prepared;
+  }
+
+  /**
+   * Resolves a transaction; when it resolves with a commit, the messages survive any crash and are on their way.
+   * A repeat answers the same; `transaction-not-found`, `transaction-already-committed`, `transaction-already-rolled-back`.
+   */
+  resolve(transactionId: string, resolution: Resolution, by: Resolver, reason?: string): Promise<AppendResult> {
+    return this.log.append({ kind: resolution, transactionId, by, reason }, resolutionBytes);
+  }
+
+  /**
+   * Many at once: prepares first, then commits, then rollbacks; an item that fails does so alone.
+   * A failure of the store itself fails the items that it met, each with `unavailable`.
+   */
+  async batch(request: {
+    prepare: (PrepareRequest | Problem)[];
+    commit: (string | Problem)[];
+    rollback: (string | Problem)[];
+  }): Promise<{
+    prepare: Outcome<PreparedTransaction>[];
+    commit: Outcome<AppendResult>[];
+    rollback: Outcome<AppendResult>[];
+  }> {
+    const each = <Item, Result>(items: (Item | Problem)[], run: (item: Item) => Promise<Result>) =>
+      Promise.all(items.map((item) => (item instanceof Problem ? { problem: item } : outcomeOf(() => run(item)))));
+    const prepare = await each(request.prepare, (item) => this.prepare(item));
+    const commit = await each(request.commit, (id) => this.resolve(id, 'commit', 'client'));
+    const rollback = await each(request.rollback, (id) => this.resolve(id, 'rollback', 'client'));
+    return { prepare, commit, rollback };
+  }
+}
+
+async function outcomeOf<Result>(run: () => Promise<Result>): Promise<Outcome<Result>> {
+  try {
+    return { value: await run() };
+  } catch (error) {
+    if (error instanceof Problem) return { problem: error };
+    throw error;
+  }
+}
