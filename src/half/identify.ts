@@ -28,7 +28,10 @@ export function identify(
     const size = bodyBytes(message.body);
     const { bodyBytesMax } = topics.get(message.topic)!;
     if (size > bodyBytesMax) {
-      throw new Problem('body-too-large', `messages.${index}: ${size} bytes, topic ${message.topic} takes ${bodyBytesMax}`);
+      throw new Problem(
+        'body-too-large',
+        `messages.${index}: ${size} bytes, topic ${message.topic} takes ${bodyBytesMax}`,
+      );
     }
     if (message.deliverAt !== undefined && message.deliverAt - now > bounds.delayMsMax) {
       const fields = [{ path: `messages.${index}.deliverAt`, reason: 'more than 365 days away' }];

@@ -1,8 +1,17 @@
 import type { Clock } from '../message/clock.js';
+import type { StoredMessage } from '../message/message.js';
+import type { Outcome } from '../message/problem.js';
 import type { LogChunk } from '../message/ref.js';
 import type { AppendItem, AppendResult, HalfStore } from '../store/half-store.js';
 import { GroupCommit, type GroupCommitBounds } from './group-commit.js';
 import type { PendingBudget } from './pending-budget.js';
+
+/** What the relay is told about a batch, after it is durable, so that it need not read it back. */
+export interface AppendListener {
+  /** Messages that were stored; before the chunks that name them. */
+  stored(messages: StoredMessage[]): void;
+  appended(chunks: LogChunk[]): void;
+}
 
 /** Commits, rollbacks and plain sends of concurrent requests, in shared batches; tells the relay what became visible. */
 export class LogWriter {
@@ -10,7 +19,6 @@ export class LogWriter {
 
   /**
    * @param resolvedKeptMs how long the row of a resolved transaction is kept
-   * @param onAppended told the log chunks that a batch wrote, after they are durable
    */
   constructor(
     store: HalfStore,
@@ -18,12 +26,15 @@ export class LogWriter {
     bounds: GroupCommitBounds,
     budget: PendingBudget,
     resolvedKeptMs: number,
-    onAppended: (chunks: LogChunk[]) => void,
+    listener: AppendListener,
     onBatch?: (size: number) => void,
   ) {
     const write = async (items: AppendItem[]) => {
-      const { outcomes, chunks } = await store.append(items, clock.now(), resolvedKeptMs);
-      if (chunks.length > 0) onAppended(chunks);
+      const now = clock.now();
+      const { outcomes, chunks } = await store.append(items, now, resolvedKeptMs);
+      const sent = newlySent(items, outcomes, now);
+      if (sent.length > 0) listener.stored(sent);
+      if (chunks.length > 0) listener.appended(chunks);
       return outcomes;
     };
     this.#batches = new GroupCommit(write, bounds, budget, onBatch);
@@ -33,4 +44,14 @@ export class LogWriter {
   append(item: AppendItem, bytes: number): Promise<AppendResult> {
     return this.#batches.add(item, bytes);
   }
+}
+
+function newlySent(items: AppendItem[], outcomes: Outcome<AppendResult>[], storedAt: number): StoredMessage[] {
+  const messages: StoredMessage[] = [];
+  items.forEach((item, index) => {
+    // A repeat or a refused item must not replace what is stored under its ids.
+    if (item.kind !== 'send' || outcomes[index]?.value?.repeated !== false) return;
+    for (const message of item.messages) messages.push({ ...message, storedAt });
+  });
+  return messages;
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../message/clock.js';
-import type { NewMessage, StoredMessage } from '../message/message.js';
+import type { NewMessage } from '../message/message.js';
 import type { AppendedMessage } from '../store/half-store.js';
 import { identify } from './identify.js';
 import type { LogWriter } from './log-writer.js';
@@ -7,12 +7,10 @@ import type { TopicCatalog } from './topic-catalog.js';
 
 /** Plain sends: stored and visible at once, or at their time. */
 export class Sender {
-  /** @param remember told the messages after they are stored, so that the relay need not read them back */
   constructor(
     private readonly topics: TopicCatalog,
     private readonly log: LogWriter,
     private readonly clock: Clock,
-    private readonly remember: (messages: StoredMessage[]) => void = () => {},
   ) {}
 
   /**
@@ -21,10 +19,7 @@ export class Sender {
    */
   async send(messages: NewMessage[]): Promise<AppendedMessage[]> {
     const topics = await this.topics.resolve(messages.map(({ topic }) => topic));
-    const now = this.clock.now();
-    const identified = identify(messages, topics, now);
-    // Remembered before they are visible, so that the first reader finds them; a failed send only wastes the room.
-    this.remember(identified.messages.map((message) => ({ ...message, storedAt: now })));
+    const identified = identify(messages, topics, this.clock.now());
     const result = await this.log.append({ kind: 'send', messages: identified.messages }, identified.bytes);
     return result.messages;
   }

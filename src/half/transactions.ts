@@ -27,7 +27,7 @@ const resolutionBytes = 512;
 export class Transactions {
   readonly #prepares: GroupCommit<PrepareItem, PreparedTransaction>;
 
-  /** @param remember told the messages as they are stored, so that the relay need not read them back after the commit */
+  /** @param onStored told the half messages of a batch after they are durable, so that the relay need not read them back */
   constructor(
     store: HalfStore,
     private readonly topics: TopicCatalog,
@@ -36,10 +36,16 @@ export class Transactions {
     private readonly clock: Clock,
     bounds: GroupCommitBounds,
     budget: PendingBudget,
-    private readonly remember: (messages: StoredMessage[]) => void = () => {},
+    onStored: (messages: StoredMessage[]) => void = () => {},
     onBatch?: (size: number) => void,
   ) {
-    this.#prepares = new GroupCommit((items) => store.prepare(items, clock.now()), bounds, budget, onBatch);
+    const write = async (items: PrepareItem[]) => {
+      const now = clock.now();
+      const outcomes = await store.prepare(items, now);
+      onStored(newlyPrepared(items, outcomes, now));
+      return outcomes;
+    };
+    this.#prepares = new GroupCommit(write, bounds, budget, onBatch);
   }
 
   /**
@@ -50,22 +56,16 @@ export class Transactions {
   async prepare(request: PrepareRequest): Promise<PreparedTransaction> {
     const topics = await this.topics.resolve(request.messages.map(({ topic }) => topic));
     const producerDefaultMs = await this.producers.firstCheckAfterMs(request.producer);
-    const now = this.clock.now();
-    const { messages, bytes } = identify(request.messages, topics, now);
-    const transactionId = request.id ?? newId();
-    const prepared = await this.#prepares.add(
+    const { messages, bytes } = identify(request.messages, topics, this.clock.now());
+    return this.#prepares.add(
       {
-        transactionId,
+        transactionId: request.id ?? newId(),
         producer: request.producer,
         messages,
         firstCheckAfterMs: request.firstCheckAfterMs ?? producerDefaultMs,
       },
       bytes,
     );
-    if (!prepared.repeated) {
-      this.remember(messages.map((message) => ({ ...message, transactionId, storedAt: now })));
-    }
-    return prepared;
   }
 
   /**
@@ -103,6 +103,21 @@ async function outcomeOf<Result>(run: () => Promise<Result>): Promise<Outcome<Re
     return { value: await run() };
   } catch (error) {
     if (error instanceof Problem) return { problem: error };
-    throw error;
+    // The other items of the call have outcomes of their own that their caller must learn.
+    return { problem: new Problem('internal', 'this item failed unexpectedly', { cause: error }) };
   }
+}
+
+function newlyPrepared(
+  items: PrepareItem[],
+  outcomes: Outcome<PreparedTransaction>[],
+  storedAt: number,
+): StoredMessage[] {
+  const messages: StoredMessage[] = [];
+  items.forEach(({ transactionId, messages: prepared }, index) => {
+    // A repeat or a refused item must not replace what is stored under its ids.
+    if (outcomes[index]?.value?.repeated !== false) return;
+    for (const message of prepared) messages.push({ ...message, transactionId, storedAt });
+  });
+  return messages;
 }
