@@ -1,18 +1,20 @@
-import type { StoredMessage } from '../message/message.js';
 import type { CheckAttempt } from '../message/transaction.js';
 
 /** A silent transaction that this node may ask about until `claimedUntil`. */
 export interface ClaimedCheck {
   transactionId: string;
   producer: string;
+  /** As it was when it was claimed; a parked one is claimed by `claimOne` only. */
+  state: 'prepared' | 'parked';
   /** Fences what is stored about this check. */
   claimToken: string;
-  /** The number of this ask, from 1. */
+  /** The number of this ask, from 1: one more than the asks that were recorded. A postponed claim counts none. */
   attempt: number;
   /** Answered checks so far. */
   answered: number;
   preparedAt: number;
-  messages: StoredMessage[];
+  /** Its messages, in order. Their bodies are read just before the ask, through `LaneStore.readMessages`. */
+  messageIds: string[];
 }
 
 export interface CheckStore {
@@ -24,11 +26,16 @@ export interface CheckStore {
   /** Claims one transaction, due or not, prepared or parked; null when it is final, unknown or claimed by another node. */
   claimOne(transactionId: string, now: number, leaseMs: number): Promise<ClaimedCheck | null>;
   /**
-   * Stores how an ask ended and when the next one is due, or parks the transaction. Fenced by the claim's token:
-   * false when the claim was lost or the transaction is no longer open (nothing is changed then).
+   * Stores how an ask ended, counts it as answered where it was, gives the claim back, and sets when the next ask is due,
+   * or parks the transaction (one that is parked stays as it is). Fenced by the claim's token: false when the claim was lost or the transaction is no longer open (nothing is changed then).
    * Keeps the last `historyMax` attempts.
    */
-  record(check: ClaimedCheck, attempt: CheckAttempt, next: { dueAt: number } | { park: true }, historyMax: number): Promise<boolean>;
+  record(
+    check: ClaimedCheck,
+    attempt: CheckAttempt,
+    next: { dueAt: number } | { park: true },
+    historyMax: number,
+  ): Promise<boolean>;
   /** Moves claimed transactions to a later check without counting an ask (a producer that is backed off). Fenced like `record`. */
   postpone(checks: ClaimedCheck[], dueAt: number): Promise<void>;
 }
