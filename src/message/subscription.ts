@@ -3,9 +3,7 @@ export type SubscriptionMode = 'queue' | 'push' | 'pull' | 'forward';
 
 /** Waiting times between attempts. `jitter` is the fraction (0..1) of the delay that is drawn at random. */
 export type RetryPolicy =
-  | { levelsMs: number[] }
-  | { fixedMs: number }
-  | { initialMs: number; factor: number; maxMs: number; jitter: number };
+  { levelsMs: number[] } | { fixedMs: number } | { initialMs: number; factor: number; maxMs: number; jitter: number };
 
 /** Where a new subscription, or a seek, starts to read: the end, the first kept message, or a time (epoch ms). */
 export type StartPosition = 'latest' | 'earliest' | { at: number };

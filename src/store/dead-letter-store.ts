@@ -21,7 +21,14 @@ export type DeadLetterSelection = { ids: string[] } | { topic: string; group: st
 export interface DeadLetterStore {
   list(filter: { topic?: string; group?: string }, after: string | undefined, limit: number): Promise<Page<DeadLetter>>;
   /** Moves up to `limit` back to the retry store, due at once with their attempts counted afresh; answers how many and of which subscriptions. */
-  redrive(selection: DeadLetterSelection, now: number, limit: number): Promise<{ count: number; subscriptions: { topic: string; group: string }[] }>;
+  redrive(
+    selection: DeadLetterSelection,
+    now: number,
+    limit: number,
+  ): Promise<{ count: number; subscriptions: { topic: string; group: string }[] }>;
   /** Deletes up to `limit`. */
-  discard(selection: DeadLetterSelection, limit: number): Promise<{ count: number; subscriptions: { topic: string; group: string }[] }>;
+  discard(
+    selection: DeadLetterSelection,
+    limit: number,
+  ): Promise<{ count: number; subscriptions: { topic: string; group: string }[] }>;
 }

@@ -13,5 +13,9 @@ export interface RetentionStore {
    */
   purgeLog(topic: string, shard: number, now: number, limit: number): Promise<number>;
   /** Shards that may have something to purge: their first chunk is older than the retention. Paged. */
-  purgeableShards(now: number, after: { topic: string; shard: number } | undefined, limit: number): Promise<{ topic: string; shard: number }[]>;
+  purgeableShards(
+    now: number,
+    after: { topic: string; shard: number } | undefined,
+    limit: number,
+  ): Promise<{ topic: string; shard: number }[]>;
 }

@@ -19,7 +19,10 @@ describe('identify', () => {
     const over = message({ body: { json: '"éé123"' } });
     expect(identify([fits], topics, 0).bytes).toBeGreaterThanOrEqual(8);
     expect(() => identify([fits, over], topics, 0)).toThrow(
-      expect.objectContaining({ slug: 'body-too-large', detail: expect.stringContaining('messages.1: 9 bytes') as string }),
+      expect.objectContaining({
+        slug: 'body-too-large',
+        detail: expect.stringContaining('messages.1: 9 bytes') as string,
+      }),
     );
   });
 
