@@ -1,3 +1,5 @@
+import type { DurabilityReport } from '../message-store.js';
+
 /** One SQL statement with `?` placeholders; `undefined` parameters are written as NULL. */
 export interface Statement {
   sql: string;
@@ -49,8 +51,18 @@ export interface SqlDatabase {
   transaction<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
   /** Whether an error means that a unique key was there already. */
   isDuplicate(error: unknown): boolean;
+  /** For people: `MariaDB 10.11.19 at 127.0.0.1:3306/halfbox`; without credentials. */
+  readonly description: string;
+  /** The server's clock, epoch ms. */
+  now(): Promise<number>;
+  /** What an acknowledged COMMIT survives, as read from the server now. */
+  durability(): Promise<DurabilityReport>;
+  /** Waits for what runs and closes every connection. Later calls throw `Problem('unavailable')`. */
   close(): Promise<void>;
 }
+
+/** Told after each read and each transaction (retries and waiting included), for metrics. Must not throw. */
+export type StatementObserver = (kind: 'read' | 'transaction', durationMs: number, statements: number) => void;
 
 /** `(?,?,?),(?,?,?)` for a multi-row INSERT. */
 export function rowPlaceholders(rows: number, columns: number): string {

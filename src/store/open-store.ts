@@ -1,0 +1,38 @@
+import type { MessageStore } from './message-store.js';
+import type { SqlDatabase, StatementObserver } from './sql/database.js';
+import { SqlMessageStore } from './sql/sql-message-store.js';
+import { openSqlite } from './sqlite/open-sqlite.js';
+import { StoreStartError } from './store-start-error.js';
+
+export interface StoreOptions {
+  /** Connections to MySQL or MariaDB at most. Default 10. SQLite has two. */
+  poolSize?: number | undefined;
+  /** How long one connection may take to open. Default 5,000. */
+  connectTimeoutMs?: number | undefined;
+  /** Database transactions that may wait for a connection; beyond them `overloaded`. Default 10,000. */
+  transactionsWaitingMax?: number | undefined;
+  /** Told of every read and transaction with its duration. */
+  onStatement?: StatementObserver | undefined;
+}
+
+const transactionsWaitingMaxDefault = 10_000;
+
+/**
+ * Opens the store that a URL names and brings its schema up to date under a lock, so that nodes may start together.
+ * URLs: `sqlite:./path/to/file.db`, `mysql://user:password@host:3306/database`, `mariadb://…` (the two mean the same).
+ * @throws StoreStartError when it cannot be used as it is; the message says what to change
+ */
+export async function openStore(url: string, options: StoreOptions = {}): Promise<MessageStore> {
+  return new SqlMessageStore(await openDatabase(url, options));
+}
+
+/** The database below {@link openStore}, migrated. */
+export async function openDatabase(url: string, options: StoreOptions = {}): Promise<SqlDatabase> {
+  const transactionsWaitingMax = options.transactionsWaitingMax ?? transactionsWaitingMaxDefault;
+  if (url.startsWith('sqlite:')) {
+    return openSqlite(url, { transactionsWaitingMax, onStatement: options.onStatement });
+  }
+  throw new StoreStartError(
+    `HALFBOX_STORE_URL must start with sqlite:, mysql:// or mariadb://, not ${url.split(':')[0] ?? ''}`,
+  );
+}

@@ -1,0 +1,45 @@
+import type { CatalogStore } from '../catalog-store.js';
+import type { CheckStore } from '../check-store.js';
+import type { DeadLetterStore } from '../dead-letter-store.js';
+import type { HalfStore } from '../half-store.js';
+import type { LaneStore } from '../lane-store.js';
+import type { LookupStore } from '../lookup-store.js';
+import type { DurabilityReport, MessageStore } from '../message-store.js';
+import type { NodeStore } from '../node-store.js';
+import type { RetentionStore } from '../retention-store.js';
+import type { ScheduleStore } from '../schedule-store.js';
+import type { SubscriptionStore } from '../subscription-store.js';
+import type { SqlDatabase } from './database.js';
+
+/** The store on any SQL database: its facets share one {@link SqlDatabase}. */
+export class SqlMessageStore implements MessageStore {
+  readonly half: HalfStore;
+  readonly checks: CheckStore;
+  readonly catalog: CatalogStore;
+  readonly lookup: LookupStore;
+  readonly schedule: ScheduleStore;
+  readonly subscriptions: SubscriptionStore;
+  readonly lanes: LaneStore;
+  readonly deadLetters: DeadLetterStore;
+  readonly nodes: NodeStore;
+  readonly retention: RetentionStore;
+  readonly description: string;
+  readonly batchBytesMax: number;
+
+  constructor(private readonly database: SqlDatabase) {
+    this.description = database.description;
+    this.batchBytesMax = database.statementBytesMax;
+  }
+
+  now(): Promise<number> {
+    return this.database.now();
+  }
+
+  durability(): Promise<DurabilityReport> {
+    return this.database.durability();
+  }
+
+  close(): Promise<void> {
+    return this.database.close();
+  }
+}

@@ -1,0 +1,56 @@
+import { mkdirSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { runMigrations } from '../run-migrations.js';
+import type { StatementObserver } from '../sql/database.js';
+import { StoreStartError } from '../store-start-error.js';
+import { FileLock } from './file-lock.js';
+import { sqliteDataSource } from './libsql-driver.js';
+import { SqliteDatabase, type SqliteParts } from './sqlite-database.js';
+import { migrations } from '../../../migrations/index.js';
+
+/** The absolute path of the file that a `sqlite:` URL names. */
+export function sqlitePath(url: string): string {
+  const path = url.replace(/^sqlite:(\/\/)?/, '');
+  if (path === '' || path.startsWith(':memory:')) {
+    throw new StoreStartError(
+      `${url}: SQLite needs a file, such as sqlite:./.halfbox/halfbox.db; an in-memory database would lose messages`,
+    );
+  }
+  return resolve(path);
+}
+
+/**
+ * Opens a SQLite file for this process alone, creates its folder, and brings its schema up to date.
+ * @throws StoreStartError when another broker has it open, or its schema is newer than this version
+ */
+export async function openSqlite(
+  url: string,
+  options: { transactionsWaitingMax: number; onStatement?: StatementObserver | undefined },
+): Promise<SqliteDatabase> {
+  const path = sqlitePath(url);
+  mkdirSync(dirname(path), { recursive: true });
+  const lock = FileLock.take(path);
+  const writer = sqliteDataSource(path, migrations);
+  const reader = sqliteDataSource(path, []);
+  try {
+    await writer.initialize();
+    await writer.query('PRAGMA journal_mode = WAL');
+    await writer.query('PRAGMA synchronous = FULL');
+    await runMigrations(writer);
+    // TypeORM turns foreign keys on; the schema has none, and the check would cost on every write.
+    await writer.query('PRAGMA foreign_keys = OFF');
+    await reader.initialize();
+    await reader.query('PRAGMA query_only = ON');
+    return new SqliteDatabase({ path, writer, reader, lock }, options);
+  } catch (error) {
+    await closeParts({ path, writer, reader, lock });
+    throw error;
+  }
+}
+
+async function closeParts(parts: SqliteParts): Promise<void> {
+  for (const dataSource of [parts.reader, parts.writer]) {
+    if (dataSource.isInitialized) await dataSource.destroy();
+  }
+  parts.lock.release();
+}
