@@ -99,14 +99,14 @@ export interface LaneStore {
   nextRetryAt(topic: string, group: string): Promise<number | null>;
   /** The unsettled entry of an ordering key with the lowest offset; null when there is none. */
   firstOfKey(topic: string, group: string, keyHash: string): Promise<RetryEntry | null>;
-  /** Ordering keys with unsettled entries: the lowest (shard, offset) of each; with `blockDead`, dead letters block too. Paged by keyHash. */
+  /** Ordering keys with unsettled entries: the lowest (shard, offset) of each and its state; with `blockDead`, dead letters block too. Paged by keyHash. */
   blockedKeys(
     topic: string,
     group: string,
     blockDead: boolean,
     after: string | undefined,
     limit: number,
-  ): Promise<{ keyHash: string; shard: number; offset: number; dead: boolean }[]>;
+  ): Promise<{ keyHash: string; shard: number; offset: number; state: RetryState | 'dead' }[]>;
   /** Stores several subscriptions' settlements in one database transaction; `fenced` where the epoch is no longer the owner's. */
   settle(settlements: Settlement[], now: number): Promise<('stored' | 'fenced')[]>;
 }
