@@ -1,0 +1,26 @@
+// The test command: lint, then every suite. `npm test -- test/half/transactions.test.ts` runs one file, without lint.
+import { spawnSync } from 'node:child_process';
+import { buildArgv, runCLI } from 'jest';
+
+const root = new URL('..', import.meta.url).pathname;
+const args = process.argv.slice(2);
+
+const lintPassed = args.length > 0 || spawnSync('npm', ['run', 'lint'], { cwd: root, stdio: 'inherit' }).status === 0;
+const { passed, failed } = await runSuites();
+
+for (const line of (process.env.HALFBOX_TEST_NOT_RUN ?? '').split('\n').filter(Boolean)) console.log(line);
+if (!lintPassed) console.log('lint: failed');
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(lintPassed && failed === 0 ? 0 : 1);
+
+/** A suite that could not run at all counts as one failed test, and so does a set-up that failed. */
+async function runSuites() {
+  try {
+    const { results } = await runCLI(await buildArgv(args), [root]);
+    const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
+    return { passed: results.numPassedTests, failed: results.success ? failed : Math.max(failed, 1) };
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return { passed: 0, failed: 1 };
+  }
+}
