@@ -59,12 +59,13 @@ function topicTables(t: ColumnTypes): string[] {
 function messageTables(t: ColumnTypes): string[] {
   return [
     // state: 0 prepared, 1 committed, 2 rolled back, 3 parked. due_at: next check, or the end of the row's time.
-    // message_refs: JSON [[id, topic, tag, keyHash, delayMs, deliverAt], …]; placements: JSON, parallel to it.
+    // message_refs: JSON [[id, topic, tag, keyHash, delayMs, deliverAt], …]; placements: JSON, parallel to it; blank until
+    // the commit. What a resolution sets is never null, so that it changes no row's length (see transaction-row.ts).
     `CREATE TABLE halfbox_transaction (
       id ${t.name(64)} NOT NULL, producer ${t.name(64)} NOT NULL, state ${t.int} NOT NULL, due_at ${t.big} NOT NULL,
-      prepared_at ${t.big} NOT NULL, first_check_at ${t.big} NOT NULL, message_refs ${t.text} NOT NULL, placements ${t.text},
+      prepared_at ${t.big} NOT NULL, first_check_at ${t.big} NOT NULL, message_refs ${t.text} NOT NULL, placements ${t.text} NOT NULL,
       asked ${t.int} NOT NULL, answered ${t.int} NOT NULL, claim_token ${t.name(64)}, claimed_until ${t.big},
-      resolved_at ${t.big}, resolved_by ${t.int}, reason ${t.text}, PRIMARY KEY (id))${t.suffix}`,
+      resolved_at ${t.big} NOT NULL, resolved_by ${t.int} NOT NULL, reason ${t.text}, PRIMARY KEY (id))${t.suffix}`,
     `CREATE INDEX halfbox_transaction_due ON halfbox_transaction (state, due_at)`,
     `CREATE TABLE halfbox_check_attempt (
       transaction_id ${t.name(64)} NOT NULL, attempt ${t.int} NOT NULL, at ${t.big} NOT NULL, outcome ${t.name(16)} NOT NULL,
@@ -87,13 +88,15 @@ function messageTables(t: ColumnTypes): string[] {
 function deliveryTables(t: ColumnTypes): string[] {
   const subscriptionKey = `topic ${t.name(127)} NOT NULL, consumer_group ${t.name(64)} NOT NULL`;
   return [
+    // idle_until: when an ephemeral subscription may go, NULL for others; removing: 1 while its rows are being deleted.
     `CREATE TABLE halfbox_subscription (
       ${subscriptionKey}, config ${t.text} NOT NULL, secrets ${t.text}, paused ${t.int} NOT NULL, paused_reason ${t.text},
       generation ${t.big} NOT NULL, epoch ${t.big} NOT NULL, owner ${t.name(64)}, created_at ${t.big} NOT NULL,
-      changed_at ${t.big} NOT NULL, expires_after_idle_ms ${t.big}, used_at ${t.big} NOT NULL,
+      changed_at ${t.big} NOT NULL, expires_after_idle_ms ${t.big}, idle_until ${t.big}, removing ${t.int} NOT NULL,
       PRIMARY KEY (topic, consumer_group))${t.suffix}`,
     `CREATE INDEX halfbox_subscription_owner ON halfbox_subscription (owner)`,
     `CREATE INDEX halfbox_subscription_changed ON halfbox_subscription (changed_at)`,
+    `CREATE INDEX halfbox_subscription_idle ON halfbox_subscription (idle_until)`,
     // settled_above: JSON [[from, to), …]; given: JSON [[from, to, dueAt], …].
     `CREATE TABLE halfbox_lane (
       ${subscriptionKey}, shard ${t.int} NOT NULL, epoch ${t.big} NOT NULL, settled_offset ${t.big} NOT NULL,
@@ -111,6 +114,7 @@ function deliveryTables(t: ColumnTypes): string[] {
       message_id ${t.name(64)} NOT NULL, tag ${t.bytes(256)}, key_hash ${t.name(16)}, attempts ${t.int} NOT NULL,
       error ${t.text} NOT NULL, first_failed_at ${t.big} NOT NULL, died_at ${t.big} NOT NULL, PRIMARY KEY (id))${t.suffix}`,
     `CREATE INDEX halfbox_dead_letter_subscription ON halfbox_dead_letter (topic, consumer_group, id)`,
+    `CREATE INDEX halfbox_dead_letter_key ON halfbox_dead_letter (topic, consumer_group, key_hash, log_offset)`,
     `CREATE INDEX halfbox_dead_letter_message ON halfbox_dead_letter (message_id)`,
     `CREATE INDEX halfbox_dead_letter_died ON halfbox_dead_letter (died_at)`,
   ];

@@ -10,6 +10,7 @@ import type { RetentionStore } from '../retention-store.js';
 import type { ScheduleStore } from '../schedule-store.js';
 import type { SubscriptionStore } from '../subscription-store.js';
 import type { SqlDatabase } from './database.js';
+import { SqlLaneStore } from './lanes.js';
 
 /** The store on any SQL database: its facets share one {@link SqlDatabase}. */
 export class SqlMessageStore implements MessageStore {
@@ -29,6 +30,7 @@ export class SqlMessageStore implements MessageStore {
   constructor(private readonly database: SqlDatabase) {
     this.description = database.description;
     this.batchBytesMax = database.statementBytesMax;
+    this.lanes = new SqlLaneStore(database);
   }
 
   now(): Promise<number> {

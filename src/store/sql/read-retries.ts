@@ -1,0 +1,62 @@
+import type { RetryEntry } from '../lane-store.js';
+import type { SqlDatabase, Statement } from './database.js';
+import { retryColumns, retryEntryOf, retryStateCode } from './retry-row.js';
+
+/** Entries of state `due` whose time has come, by due time. */
+export function readDueRetries(
+  database: SqlDatabase,
+  topic: string,
+  group: string,
+  now: number,
+  limit: number,
+): Promise<RetryEntry[]> {
+  return readEntries(database, {
+    sql: `SELECT ${retryColumns} FROM halfbox_retry
+      WHERE topic = ? AND consumer_group = ? AND state = ? AND due_at <= ? ORDER BY due_at, shard, log_offset LIMIT ?`,
+    params: [topic, group, retryStateCode.due, now, limit],
+  });
+}
+
+/** Entries that are with a consumer, by the end of their claim. */
+export function readGivenRetries(
+  database: SqlDatabase,
+  topic: string,
+  group: string,
+  limit: number,
+): Promise<RetryEntry[]> {
+  return readEntries(database, {
+    sql: `SELECT ${retryColumns} FROM halfbox_retry
+      WHERE topic = ? AND consumer_group = ? AND state = ? ORDER BY due_at, shard, log_offset LIMIT ?`,
+    params: [topic, group, retryStateCode.given, limit],
+  });
+}
+
+/** The first due time of an entry of state `due`; null when there is none. */
+export async function readNextRetryAt(database: SqlDatabase, topic: string, group: string): Promise<number | null> {
+  const [found] = await database.read({
+    sql: 'SELECT MIN(due_at) AS next_at FROM halfbox_retry WHERE topic = ? AND consumer_group = ? AND state = ?',
+    params: [topic, group, retryStateCode.due],
+  });
+  const nextAt: unknown = found?.rows[0]?.['next_at'];
+  return nextAt === null || nextAt === undefined ? null : Number(nextAt);
+}
+
+/** The entry of an ordering key with the lowest offset; a key has one shard, so offsets alone give the order. */
+export async function readFirstOfKey(
+  database: SqlDatabase,
+  topic: string,
+  group: string,
+  keyHash: string,
+): Promise<RetryEntry | null> {
+  const entries = await readEntries(database, {
+    sql: `SELECT ${retryColumns} FROM halfbox_retry
+      WHERE topic = ? AND consumer_group = ? AND key_hash = ? ORDER BY log_offset LIMIT 1`,
+    params: [topic, group, keyHash],
+  });
+  return entries[0] ?? null;
+}
+
+async function readEntries(database: SqlDatabase, statement: Statement): Promise<RetryEntry[]> {
+  const [found] = await database.read(statement);
+  return (found?.rows ?? []).map(retryEntryOf);
+}
