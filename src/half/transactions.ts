@@ -90,7 +90,7 @@ export class Transactions {
     rollback: Outcome<AppendResult>[];
   }> {
     const each = <Item, Result>(items: (Item | Problem)[], run: (item: Item) => Promise<Result>) =>
-      Promise.all(items.map((item) => (item instanceof Problem ? { problem: item } : outcomeOf(() => run(item)))));
+      Promise.all(items.map((item) => outcomeOf(item, run)));
     const prepare = await each(request.prepare, (item) => this.prepare(item));
     const commit = await each(request.commit, (id) => this.resolve(id, 'commit', 'client'));
     const rollback = await each(request.rollback, (id) => this.resolve(id, 'rollback', 'client'));
@@ -98,9 +98,13 @@ export class Transactions {
   }
 }
 
-async function outcomeOf<Result>(run: () => Promise<Result>): Promise<Outcome<Result>> {
+async function outcomeOf<Item, Result>(
+  item: Item | Problem,
+  run: (item: Item) => Promise<Result>,
+): Promise<Outcome<Result>> {
+  if (item instanceof Problem) return { problem: item };
   try {
-    return { value: await run() };
+    return { value: await run(item) };
   } catch (error) {
     if (error instanceof Problem) return { problem: error };
     // The other items of the call have outcomes of their own that their caller must learn.
