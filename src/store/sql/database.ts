@@ -31,6 +31,11 @@ export interface SqlDialect {
   readonly name: 'mysql' | 'mariadb' | 'sqlite';
   /** Ends a SELECT that locks the rows it reads; empty where one writer at a time makes it needless. */
   readonly forUpdate: string;
+  /**
+   * Follows a table's name where rows must be found by the primary key alone. On a small table the server might read
+   * (and lock, or wait for) rows that were not asked for.
+   */
+  readonly byPrimaryKey: string;
   /** Ends an INSERT so that an existing row with the same key is updated in the named columns from the given values. */
   onConflictUpdate(keyColumns: readonly string[], columns: readonly string[]): string;
   /** Ends an INSERT so that an existing row with the same key is left as it is. */

@@ -4,6 +4,7 @@ import type { SqlDialect } from '../sql/database.js';
 export const sqliteDialect: SqlDialect = {
   name: 'sqlite',
   forUpdate: '',
+  byPrimaryKey: '',
   onConflictUpdate(keyColumns, columns) {
     const assignments = columns.map((column) => `${column} = excluded.${column}`);
     return ` ON CONFLICT (${keyColumns.join(', ')}) DO UPDATE SET ${assignments.join(', ')}`;

@@ -1,0 +1,44 @@
+import { orderingKeyHash } from '../../message/ordering-key.js';
+import type { PrepareItem } from '../half-store.js';
+import type { Statement } from './database.js';
+import { MultiRowInsert } from './multi-row-insert.js';
+import { emptyPlacements, packTransactionRefs, transactionStateCode } from './transaction-row.js';
+
+const columns =
+  'id,producer,state,due_at,prepared_at,first_check_at,message_refs,placements,asked,answered,resolved_at,resolved_by';
+
+/** The rows of the half store for new transactions. A plain INSERT: an id that is there already fails the statement. */
+export function insertTransactions(items: PrepareItem[], now: number, statementBytesMax: number): Statement[] {
+  const insert = new MultiRowInsert('halfbox_transaction', columns, statementBytesMax);
+  for (const { transactionId, producer, messages, firstCheckAfterMs } of items) {
+    const refs = packTransactionRefs(
+      messages.map(({ id, topic, tag, orderingKey, delayMs, deliverAt }) => ({
+        id,
+        topic,
+        tag,
+        keyHash: orderingKey === undefined ? undefined : orderingKeyHash(orderingKey),
+        delayMs,
+        deliverAt,
+      })),
+    );
+    const dueAt = now + firstCheckAfterMs;
+    const placements = emptyPlacements(messages.length);
+    insert
+      .row(refs.length + placements.length)
+      .push(
+        transactionId,
+        producer,
+        transactionStateCode.prepared,
+        dueAt,
+        now,
+        dueAt,
+        refs,
+        placements,
+        0,
+        0,
+        0,
+        0,
+      );
+  }
+  return insert.statements();
+}

@@ -1,0 +1,67 @@
+import { listPlaceholders, textOf, type SqlDialect, type SqlSession, type SqlValue, type Statement } from './database.js';
+import { selectShards, shardsOf } from './topic-shards.js';
+
+/** A shard whose row is locked: nobody else numbers messages in it until this database transaction ends. */
+export interface LockedShard {
+  topic: string;
+  shard: number;
+  nextOffset: number;
+  lastAppendedAt: number;
+}
+
+/** The topic was deleted, or made anew with other shards, since its shards were last counted. Nothing was changed. */
+export class ShardsChanged extends Error {
+  constructor(readonly topic: string) {
+    super(`the shards of topic ${topic} changed`);
+  }
+}
+
+/** Shards by topic, as {@link lockShards} answers them. */
+export type LockedShards = Map<string, Map<number, LockedShard>>;
+
+/**
+ * Locks shard rows in the order of their key, whatever the order asked for, so that two batches never wait for each
+ * other in a circle. One round trip.
+ * @param wanted the shards to lock, by topic
+ * @param counted how many shards each topic was thought to have
+ * @throws ShardsChanged when a row is missing or a topic has another number of shards by now
+ */
+export async function lockShards(
+  session: SqlSession,
+  dialect: SqlDialect,
+  wanted: Map<string, Set<number>>,
+  counted: Map<string, number>,
+): Promise<LockedShards> {
+  const topics = [...wanted.keys()];
+  // The topics are read after the locks are held: deleting a topic takes the same locks, so both rows are of one time.
+  const [rows, topicRows] = await session.run(selectForUpdate(dialect, wanted), selectShards(topics));
+  const locked: LockedShards = new Map();
+  for (const row of rows?.rows ?? []) {
+    const topic = textOf(row['topic']);
+    const shard = Number(row['shard']);
+    const nextOffset = Number(row['next_offset']);
+    let ofTopic = locked.get(topic);
+    if (!ofTopic) locked.set(topic, (ofTopic = new Map<number, LockedShard>()));
+    ofTopic.set(shard, { topic, shard, nextOffset, lastAppendedAt: Number(row['last_appended_at']) });
+  }
+  const shards = shardsOf(topicRows?.rows ?? []);
+  for (const [topic, wantedShards] of wanted) {
+    const complete = locked.get(topic)?.size === wantedShards.size;
+    if (!complete || shards.get(topic) !== counted.get(topic)) throw new ShardsChanged(topic);
+  }
+  return locked;
+}
+
+function selectForUpdate(dialect: SqlDialect, wanted: Map<string, Set<number>>): Statement {
+  const params: SqlValue[] = [];
+  const conditions: string[] = [];
+  for (const [topic, shards] of wanted) {
+    conditions.push(`(topic = ? AND shard IN (${listPlaceholders(shards.size)}))`);
+    params.push(topic, ...shards);
+  }
+  return {
+    sql: `SELECT topic, shard, next_offset, last_appended_at FROM halfbox_shard${dialect.byPrimaryKey}
+      WHERE ${conditions.join(' OR ')} ORDER BY topic, shard${dialect.forUpdate}`,
+    params,
+  };
+}

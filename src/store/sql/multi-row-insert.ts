@@ -1,0 +1,55 @@
+import { rowPlaceholders, type SqlValue, type Statement } from './database.js';
+
+/** SQLite's bound of parameters in one statement. */
+const parametersMax = 32_766;
+
+/** What a row costs beside the values whose length varies, in bytes of statement text. */
+const rowOverheadBytes = 256;
+
+/** Gathers rows into as few INSERT statements as the bounds of a statement allow. */
+export class MultiRowInsert {
+  readonly #statements: Statement[] = [];
+  readonly #columns: number;
+  #params: SqlValue[] = [];
+  #rows = 0;
+  #bytes = 0;
+
+  /** @param end what follows the rows, such as a conflict clause */
+  constructor(
+    private readonly table: string,
+    private readonly columnNames: string,
+    private readonly statementBytesMax: number,
+    private readonly end = '',
+  ) {
+    this.#columns = columnNames.split(',').length;
+  }
+
+  /**
+   * Begins a row; its values are to be pushed, in the order of the columns, onto what this answers.
+   * @param bytes about how long its long values are
+   */
+  row(bytes: number): SqlValue[] {
+    const full = (this.#rows + 1) * this.#columns > parametersMax;
+    if (this.#rows > 0 && (full || this.#bytes + bytes + rowOverheadBytes > this.statementBytesMax)) this.#cut();
+    this.#rows += 1;
+    this.#bytes += bytes + rowOverheadBytes;
+    return this.#params;
+  }
+
+  /** The statements for every row so far; none without rows. */
+  statements(): Statement[] {
+    if (this.#rows > 0) this.#cut();
+    return this.#statements;
+  }
+
+  #cut(): void {
+    const rows = rowPlaceholders(this.#rows, this.#columns);
+    this.#statements.push({
+      sql: `INSERT INTO ${this.table} (${this.columnNames}) VALUES ${rows}${this.end}`,
+      params: this.#params,
+    });
+    this.#params = [];
+    this.#rows = 0;
+    this.#bytes = 0;
+  }
+}

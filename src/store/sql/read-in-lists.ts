@@ -1,0 +1,19 @@
+import { listPlaceholders, type SqlResult, type SqlRow, type SqlValue, type Statement } from './database.js';
+
+/** Values of one IN list at most. */
+const listMax = 1_000;
+
+/** Rows of a SELECT whose text ends in an IN list of `values`, however many there are: long lists are split. */
+export async function readInLists(
+  run: (...statements: Statement[]) => Promise<SqlResult[]>,
+  values: SqlValue[],
+  sql: (list: string) => string,
+): Promise<SqlRow[]> {
+  if (values.length === 0) return [];
+  const statements: Statement[] = [];
+  for (let start = 0; start < values.length; start += listMax) {
+    const params = values.slice(start, start + listMax);
+    statements.push({ sql: sql(`(${listPlaceholders(params.length)})`), params });
+  }
+  return (await run(...statements)).flatMap(({ rows }) => rows);
+}
