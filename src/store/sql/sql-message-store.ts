@@ -11,6 +11,7 @@ import type { ScheduleStore } from '../schedule-store.js';
 import type { SubscriptionStore } from '../subscription-store.js';
 import type { SqlDatabase } from './database.js';
 import { SqlLaneStore } from './lanes.js';
+import { SqlSubscriptionStore } from './subscriptions.js';
 
 /** The store on any SQL database: its facets share one {@link SqlDatabase}. */
 export class SqlMessageStore implements MessageStore {
@@ -31,6 +32,7 @@ export class SqlMessageStore implements MessageStore {
     this.description = database.description;
     this.batchBytesMax = database.statementBytesMax;
     this.lanes = new SqlLaneStore(database);
+    this.subscriptions = new SqlSubscriptionStore(database);
   }
 
   now(): Promise<number> {
