@@ -1,4 +1,5 @@
 import type { MessageStore } from './message-store.js';
+import { openMysql } from './mysql/open-mysql.js';
 import type { SqlDatabase, StatementObserver } from './sql/database.js';
 import { SqlMessageStore } from './sql/sql-message-store.js';
 import { openSqlite } from './sqlite/open-sqlite.js';
@@ -9,13 +10,26 @@ export interface StoreOptions {
   poolSize?: number | undefined;
   /** How long one connection may take to open. Default 5,000. */
   connectTimeoutMs?: number | undefined;
+  /** How long a caller may wait for one of them; then `unavailable`. Default 10,000. */
+  connectionWaitMsMax?: number | undefined;
+  /** How long the server may take to answer one packet; then `unavailable`. Default 30,000. */
+  statementTimeoutMs?: number | undefined;
+  /** How long another node may take to change the schema, in seconds; then the start fails. Default 60. */
+  migrationWaitSecondsMax?: number | undefined;
   /** Database transactions that may wait for a connection; beyond them `overloaded`. Default 10,000. */
   transactionsWaitingMax?: number | undefined;
   /** Told of every read and transaction with its duration. */
   onStatement?: StatementObserver | undefined;
 }
 
-const transactionsWaitingMaxDefault = 10_000;
+const defaults = {
+  poolSize: 10,
+  connectTimeoutMs: 5_000,
+  waitMsMax: 10_000,
+  statementTimeoutMs: 30_000,
+  migrationWaitSecondsMax: 60,
+  transactionsWaitingMax: 10_000,
+};
 
 /**
  * Opens the store that a URL names and brings its schema up to date under a lock, so that nodes may start together.
@@ -28,9 +42,19 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
 
 /** The database below {@link openStore}, migrated. */
 export async function openDatabase(url: string, options: StoreOptions = {}): Promise<SqlDatabase> {
-  const transactionsWaitingMax = options.transactionsWaitingMax ?? transactionsWaitingMaxDefault;
-  if (url.startsWith('sqlite:')) {
-    return openSqlite(url, { transactionsWaitingMax, onStatement: options.onStatement });
+  const transactionsWaitingMax = options.transactionsWaitingMax ?? defaults.transactionsWaitingMax;
+  const onStatement = options.onStatement;
+  if (url.startsWith('sqlite:')) return openSqlite(url, { transactionsWaitingMax, onStatement });
+  if (/^(mysql|mariadb):\/\//.test(url)) {
+    return openMysql(url, {
+      poolSize: options.poolSize ?? defaults.poolSize,
+      connectTimeoutMs: options.connectTimeoutMs ?? defaults.connectTimeoutMs,
+      waitMsMax: options.connectionWaitMsMax ?? defaults.waitMsMax,
+      statementTimeoutMs: options.statementTimeoutMs ?? defaults.statementTimeoutMs,
+      migrationWaitSecondsMax: options.migrationWaitSecondsMax ?? defaults.migrationWaitSecondsMax,
+      transactionsWaitingMax,
+      onStatement,
+    });
   }
   throw new StoreStartError(
     `HALFBOX_STORE_URL must start with sqlite:, mysql:// or mariadb://, not ${url.split(':')[0] ?? ''}`,
