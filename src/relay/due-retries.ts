@@ -1,0 +1,92 @@
+import type { Clock } from '../message/clock.js';
+import type { LaneStore, RetryEntry } from '../store/lane-store.js';
+import { DropRows, WaitInStore } from './delivery-changes.js';
+import type { OwnedState } from './owned-state.js';
+import type { RelaySettings } from './relay-settings.js';
+import type { SettlementWriter } from './settlement-writer.js';
+import { trackedFromRetry, type TrackedDelivery } from './tracked-delivery.js';
+
+/** Brings due retries into memory, a bounded number at a time. */
+export class DueRetries {
+  constructor(
+    private readonly state: OwnedState,
+    private readonly store: LaneStore,
+    private readonly writer: SettlementWriter,
+    private readonly settings: RelaySettings,
+    private readonly clock: Clock,
+  ) {}
+
+  wanted(now: number): boolean {
+    return this.state.retryWakeAt <= now && this.state.retries.length === 0;
+  }
+
+  async load(now: number): Promise<void> {
+    const { state } = this;
+    state.retryWakeAt = Infinity;
+    state.settledMeanwhile = new Set();
+    try {
+      const entries = await this.store.dueRetries(state.topic, state.group, now, this.settings.dueRetriesMax);
+      const brought = await this.#takeIn(entries);
+      state.retryWakeAt = Math.min(state.retryWakeAt, brought ? now : await this.#nextWakeAt(now));
+    } catch (error) {
+      state.retryWakeAt = now;
+      throw error;
+    } finally {
+      state.settledMeanwhile = null;
+    }
+  }
+
+  /** Answers whether any of the entries was not known. */
+  async #takeIn(entries: RetryEntry[]): Promise<boolean> {
+    const waiting: TrackedDelivery[] = [];
+    const doubled: RetryEntry[] = [];
+    let brought = false;
+    for (const entry of entries) {
+      if (this.#isKnown(entry)) continue;
+      brought = true;
+      if (!this.#replacesLogEntry(entry)) {
+        doubled.push(entry);
+        continue;
+      }
+      const delivery = trackedFromRetry(entry);
+      const { keyHash } = entry.ref;
+      if (keyHash === undefined || this.state.gate.enter(keyHash, entry.offset)) {
+        this.state.readyRetry(delivery);
+      } else {
+        // Another delivery of its key is under way: a redriven dead letter waits like the rest.
+        this.state.gate.stored(keyHash, entry.offset);
+        waiting.push(delivery);
+      }
+    }
+    if (doubled.length > 0) await this.writer.write(new DropRows(this.state, doubled));
+    if (waiting.length > 0) await this.writer.write(new WaitInStore(this.state, waiting, this.clock.now()));
+    return brought;
+  }
+
+  #isKnown({ shard, offset }: RetryEntry): boolean {
+    const lane = this.state.lane(shard);
+    if (lane.inFlight.has(offset) || lane.readyRetries.has(offset)) return true;
+    return this.state.settledMeanwhile!.has(`${shard}:${offset}`);
+  }
+
+  /**
+   * A dead letter that was redriven after a seek may be in the log again. Where the log was not read that far, the
+   * retry stands for it; else the one from the log does.
+   */
+  #replacesLogEntry({ shard, offset }: RetryEntry): boolean {
+    const lane = this.state.lane(shard);
+    if (lane.settled.has(offset)) return true;
+    if (offset < lane.readOffset) return false;
+    lane.settled.add(offset);
+    lane.readOffset = lane.settled.nextOutside(lane.readOffset);
+    lane.dirty = true;
+    return true;
+  }
+
+  async #nextWakeAt(now: number): Promise<number> {
+    const next = await this.store.nextRetryAt(this.state.topic, this.state.group);
+    if (next === null) return Infinity;
+    // Those that are just being given out are still due in the store.
+    return Math.max(next, now + this.settings.tickMsMin);
+  }
+}

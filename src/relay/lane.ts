@@ -1,0 +1,154 @@
+import type { LogChunk } from '../message/ref.js';
+import type { GivenRange, LaneCursor } from '../store/lane-store.js';
+import { OffsetSet } from './offset-ranges.js';
+import type { OrderGate } from './order-gate.js';
+import { ReadyQueue } from './ready-queue.js';
+import type { RelaySettings } from './relay-settings.js';
+import type { TagFilter } from './tag-filter.js';
+import { trackedFromLog, type TrackedDelivery } from './tracked-delivery.js';
+
+/** What reading a part of the log brought. */
+export interface Ingested {
+  /** Entries that became ready or wait in memory. */
+  fresh: number;
+  /** Entries of busy keys for which there was no room in memory, in offset order. */
+  overflow: TrackedDelivery[];
+  /** Offsets that the log no longer has. */
+  missing: number;
+}
+
+/** One subscription's work on one shard: what of the log has been read, is ready, is with a consumer, is settled. */
+export class Lane {
+  readonly settled: OffsetSet;
+  /** May be given out now, in the order in which it should be. */
+  readonly ready = new ReadyQueue<TrackedDelivery>();
+  /** By offset: given out, or about to be, and not settled. */
+  readonly inFlight = new Map<number, TrackedDelivery>();
+  /** By offset: loaded from the retry store and ready. */
+  readonly readyRetries = new Set<number>();
+  /** The next offset to read. */
+  readOffset: number;
+  /** The end of the shard as far as this node knows. */
+  headOffset = 0;
+  /** Deliveries that wait in memory behind a busy key. */
+  held = 0;
+  /** Read, but not yet moved to the retry store; nothing more is read before they are. */
+  overflow: TrackedDelivery[] = [];
+  /** Reading waits until then (epoch ms), or until a key was passed on. */
+  stalledUntil = 0;
+  lastPassedOnAt = -Infinity;
+  /** The cursor moved and was not written yet. */
+  dirty = false;
+  /** Deliveries that a takeover found waiting in the retry store, by offset: asked for when the log below was read. */
+  inheritedWaiting: { keyHash: string; offset: number }[] = [];
+
+  constructor(
+    readonly shard: number,
+    cursor: Pick<LaneCursor, 'settledOffset' | 'settledAbove'>,
+    private readonly settings: Pick<RelaySettings, 'windowMax' | 'heldBackMax' | 'settledRunsMax'>,
+  ) {
+    this.settled = new OffsetSet(cursor.settledOffset, cursor.settledAbove);
+    this.readOffset = this.settled.floor;
+  }
+
+  /** Whether reading the log now could bring something that there is room for. */
+  wantsToRead(now: number): boolean {
+    return (
+      this.readOffset < this.headOffset &&
+      this.ready.length * 2 <= this.settings.windowMax &&
+      this.overflow.length === 0 &&
+      this.stalledUntil <= now
+    );
+  }
+
+  /** Whether a chunk that was just appended may be taken in as it is: it comes next, and there is room for all of it. */
+  follows(chunk: LogChunk): boolean {
+    return (
+      chunk.firstOffset === this.readOffset &&
+      this.overflow.length === 0 &&
+      this.ready.length < this.settings.windowMax &&
+      this.held + chunk.refs.length <= this.settings.heldBackMax &&
+      this.settled.runs < this.settings.settledRunsMax
+    );
+  }
+
+  /** Takes in what a chunk has from `readOffset` on. Filtered entries are settled at once; `readOffset` moves behind the chunk. */
+  ingest(chunk: LogChunk, filter: TagFilter, gate: OrderGate): Ingested {
+    const result: Ingested = { fresh: 0, overflow: [], missing: 0 };
+    const end = chunk.firstOffset + chunk.refs.length;
+    if (chunk.firstOffset > this.readOffset) result.missing = this.#skipMissing(chunk.firstOffset);
+    const settledEnd = this.settled.end;
+    for (let offset = this.readOffset; offset < end; offset += 1) {
+      if (offset < settledEnd && this.settled.has(offset)) continue;
+      const ref = chunk.refs[offset - chunk.firstOffset]!;
+      if (!filter(ref.tag)) {
+        this.settled.add(offset);
+        this.dirty = true;
+        continue;
+      }
+      const delivery = trackedFromLog(this.shard, offset, ref);
+      if (ref.keyHash === undefined || gate.enter(ref.keyHash, offset)) this.ready.push(delivery);
+      else if (this.#roomToHold()) {
+        gate.hold(ref.keyHash, delivery);
+        this.held += 1;
+      } else {
+        result.overflow.push(delivery);
+        continue;
+      }
+      result.fresh += 1;
+    }
+    if (end > this.readOffset) this.readOffset = this.settled.nextOutside(end);
+    this.headOffset = Math.max(this.headOffset, this.readOffset);
+    return result;
+  }
+
+  /** A delivery that waited in memory has its key now: it is the next to go. */
+  releaseHeld(delivery: TrackedDelivery): void {
+    this.held -= 1;
+    this.ready.unshift(delivery);
+    // Reading on only once there is room for much: else each released delivery would cost a read.
+    if (this.held * 2 <= this.settings.heldBackMax) this.stalledUntil = 0;
+  }
+
+  /** Inherited waiting deliveries whose part of the log has been read by now. */
+  passedInheritedWaiting(): string[] {
+    let count = 0;
+    while (count < this.inheritedWaiting.length && this.inheritedWaiting[count]!.offset < this.readOffset) count += 1;
+    return count === 0 ? [] : this.inheritedWaiting.splice(0, count).map(({ keyHash }) => keyHash);
+  }
+
+  /** What to store of this lane. */
+  cursor(): LaneCursor {
+    const { floor } = this.settled;
+    return { shard: this.shard, settledOffset: floor, settledAbove: this.settled.above(), given: this.#given() };
+  }
+
+  #given(): GivenRange[] {
+    const given: TrackedDelivery[] = [];
+    for (const delivery of this.inFlight.values()) if (delivery.recorded && !delivery.inRetry) given.push(delivery);
+    given.sort((a, b) => a.offset - b.offset);
+    const ranges: GivenRange[] = [];
+    for (const { offset, claimedUntil } of given) {
+      const last = ranges[ranges.length - 1];
+      if (last !== undefined && last.to === offset && last.dueAt === claimedUntil) last.to += 1;
+      else ranges.push({ from: offset, to: offset + 1, dueAt: claimedUntil });
+    }
+    return ranges;
+  }
+
+  #roomToHold(): boolean {
+    return this.held < this.settings.heldBackMax && this.settled.runs < this.settings.settledRunsMax;
+  }
+
+  #skipMissing(to: number): number {
+    let missing = 0;
+    for (let from = this.readOffset; from < to; from = this.settled.nextOutside(from)) {
+      missing += 1;
+      from += 1;
+    }
+    this.settled.add(this.readOffset, to);
+    this.readOffset = to;
+    this.dirty = true;
+    return missing;
+  }
+}

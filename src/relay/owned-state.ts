@@ -1,0 +1,121 @@
+import type { SubscriptionConfig } from '../message/subscription.js';
+import type { SigningSecrets } from '../store/catalog-store.js';
+import type { ClaimedSubscription } from '../store/lane-store.js';
+import type { Subscription } from '../store/subscription-store.js';
+import { Lane } from './lane.js';
+import { OrderGate, type NextOfKey } from './order-gate.js';
+import { ReadyQueue } from './ready-queue.js';
+import type { RelaySettings } from './relay-settings.js';
+import { tagFilter, type TagFilter } from './tag-filter.js';
+import type { TrackedDelivery } from './tracked-delivery.js';
+
+/** What the owner of one subscription has in memory. Plain data; the parts of the relay work on it. */
+export class OwnedState {
+  readonly topic: string;
+  readonly group: string;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly lanes = new Map<number, Lane>();
+  readonly gate = new OrderGate();
+  /** Deliveries of the retry store that may be given out now. */
+  readonly retries = new ReadyQueue<TrackedDelivery>();
+  /** Busy keys whose next delivery the store must name, and their shards. */
+  readonly asks = new Map<string, number>();
+  /** No retry is due before that (epoch ms), as far as known. */
+  retryWakeAt = 0;
+  /** Retries that were settled while due ones are being read: what the read answers about them is out of date. */
+  settledMeanwhile: Set<string> | null = null;
+  config: SubscriptionConfig;
+  secrets: SigningSecrets | null;
+  paused: boolean;
+  filter: TagFilter;
+
+  constructor({ subscription, secrets, cursors }: ClaimedSubscription, settings: RelaySettings) {
+    this.topic = subscription.topic;
+    this.group = subscription.group;
+    this.epoch = subscription.epoch;
+    this.generation = subscription.generation;
+    this.config = subscription.config;
+    this.secrets = secrets;
+    this.paused = subscription.paused;
+    this.filter = tagFilter(subscription.config.filter);
+    for (const cursor of cursors) this.lanes.set(cursor.shard, new Lane(cursor.shard, cursor, settings));
+  }
+
+  /** Deliveries given out, or about to be, over all lanes. */
+  get inFlight(): number {
+    let count = 0;
+    for (const lane of this.lanes.values()) count += lane.inFlight.size;
+    return count;
+  }
+
+  get hasReady(): boolean {
+    if (this.retries.length > 0) return true;
+    for (const lane of this.lanes.values()) if (lane.ready.length > 0) return true;
+    return false;
+  }
+
+  lane(shard: number): Lane {
+    const lane = this.lanes.get(shard);
+    if (lane === undefined) throw new Error(`${this.topic}/${this.group} has no lane ${shard}`);
+    return lane;
+  }
+
+  /** A delivery of the retry store may be given out. */
+  readyRetry(delivery: TrackedDelivery): void {
+    delivery.phase = 'ready';
+    this.lane(delivery.shard).readyRetries.add(delivery.offset);
+    this.retries.push(delivery);
+  }
+
+  /** Takes a delivery back that was about to be given out; it is the next one again. */
+  putBack(delivery: TrackedDelivery): void {
+    const lane = this.lane(delivery.shard);
+    lane.inFlight.delete(delivery.offset);
+    delivery.phase = 'ready';
+    delivery.recorded = false;
+    if (delivery.inRetry) {
+      lane.readyRetries.add(delivery.offset);
+      this.retries.unshift(delivery);
+    } else lane.ready.unshift(delivery);
+  }
+
+  /** The delivery is settled: the next one of its ordering key may go. */
+  passKeyOn(delivery: TrackedDelivery, now: number): void {
+    const { keyHash } = delivery.ref;
+    if (keyHash === undefined) return;
+    const lane = this.lane(delivery.shard);
+    lane.lastPassedOnAt = now;
+    const next = this.gate.leave(keyHash, delivery.offset);
+    if (next === null) lane.stalledUntil = 0;
+    this.followKey(keyHash, delivery.shard, next);
+  }
+
+  /** Does what the order gate answered about who has a key next. */
+  followKey(keyHash: string, shard: number, next: NextOfKey): void {
+    if (next === null) return;
+    if (next === 'ask-store') {
+      this.asks.set(keyHash, shard);
+      return;
+    }
+    this.lane(shard).releaseHeld(next);
+  }
+
+  /** The subscription's row was changed. Entries that were read and no longer pass the filter are settled. */
+  update(subscription: Subscription, secrets: SigningSecrets | null, now: number): void {
+    const filterChanged = subscription.config.filter !== this.config.filter;
+    this.config = subscription.config;
+    this.secrets = secrets;
+    this.paused = subscription.paused;
+    if (!filterChanged) return;
+    this.filter = tagFilter(subscription.config.filter);
+    for (const lane of this.lanes.values()) {
+      const unwanted = lane.ready.removeUnless(({ ref }) => this.filter(ref.tag));
+      for (const delivery of unwanted) {
+        lane.settled.add(delivery.offset);
+        lane.dirty = true;
+        this.passKeyOn(delivery, now);
+      }
+    }
+  }
+}

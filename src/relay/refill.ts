@@ -1,0 +1,186 @@
+import type { Clock } from '../message/clock.js';
+import type { LaneStore } from '../store/lane-store.js';
+import type { Logger } from '../runtime/logger.js';
+import { WaitInStore } from './delivery-changes.js';
+import { DueRetries } from './due-retries.js';
+import type { Ingested, Lane } from './lane.js';
+import type { OwnedState } from './owned-state.js';
+import type { RelaySettings } from './relay-settings.js';
+import type { SettlementWriter } from './settlement-writer.js';
+import { trackedFromRetry } from './tracked-delivery.js';
+
+/** Statements of one subscription under way at once while it is refilled. */
+const readsAtOnce = 8;
+const retryAfterMs = 1_000;
+
+export interface RefillHost {
+  /** Something may have become ready. */
+  ready(): void;
+  /** Look again at that time (epoch ms). */
+  wakeAt(at: number): void;
+}
+
+/**
+ * Brings from the store into memory what may be given out: the log ahead, due retries, the next delivery of a key.
+ * Works while there is something to bring and room for it; one run at a time.
+ */
+export class Refill {
+  readonly #dueRetries: DueRetries;
+  #running = false;
+  #again = false;
+  #stopped = false;
+  #notBefore = 0;
+  #stepListeners: (() => void)[] = [];
+
+  constructor(
+    private readonly state: OwnedState,
+    private readonly store: LaneStore,
+    private readonly writer: SettlementWriter,
+    private readonly settings: RelaySettings,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+    private readonly host: RefillHost,
+  ) {
+    this.#dueRetries = new DueRetries(state, store, writer, settings, clock);
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  /** Starts a run if there may be something to bring. */
+  kick(): void {
+    if (this.#stopped || this.clock.now() < this.#notBefore) return;
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    if (!this.#hasWork(this.clock.now())) return;
+    this.#running = true;
+    void this.#run();
+  }
+
+  /** Resolves after the next step of the run that is under way. */
+  nextStep(): Promise<void> {
+    if (!this.#running) return Promise.resolve();
+    return new Promise((resolve) => this.#stepListeners.push(resolve));
+  }
+
+  /** Takes a chunk in as it was appended on this node. False where it must be read from the store instead. */
+  takeIn(lane: Lane, chunk: Parameters<Lane['ingest']>[0]): boolean {
+    if (!lane.follows(chunk) || this.state.gate.size >= this.settings.busyKeysMax) return false;
+    lane.ingest(chunk, this.state.filter, this.state.gate);
+    return true;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      do {
+        this.#again = false;
+        await this.#step();
+        this.host.ready();
+        for (const listener of this.#stepListeners.splice(0)) listener();
+      } while (!this.#stopped && (this.#again || this.#hasWork(this.clock.now())));
+    } catch (error) {
+      if (!this.#stopped) this.#backOff(error);
+    } finally {
+      this.#running = false;
+      for (const listener of this.#stepListeners.splice(0)) listener();
+    }
+  }
+
+  #backOff(error: unknown): void {
+    const { topic, group } = this.state;
+    this.logger.warn({ err: error, topic, group, retryInMs: retryAfterMs }, 'could not read for a subscription');
+    this.#notBefore = this.clock.now() + retryAfterMs;
+    this.host.wakeAt(this.#notBefore);
+  }
+
+  #hasWork(now: number): boolean {
+    if (this.state.asks.size > 0 || this.#dueRetries.wanted(now)) return true;
+    for (const lane of this.state.lanes.values()) if (lane.overflow.length > 0) return true;
+    return this.#lanesToRead(now).length > 0;
+  }
+
+  async #step(): Promise<void> {
+    const now = this.clock.now();
+    for (const lane of this.state.lanes.values()) {
+      if (lane.overflow.length > 0) await this.#spill(lane);
+    }
+    await this.#askStore();
+    if (this.#dueRetries.wanted(now)) await this.#dueRetries.load(now);
+    const lanes = this.#lanesToRead(now).slice(0, readsAtOnce);
+    await Promise.all(lanes.map((lane) => this.#read(lane)));
+  }
+
+  #lanesToRead(now: number): Lane[] {
+    if (this.state.gate.size >= this.settings.busyKeysMax) return [];
+    return [...this.state.lanes.values()].filter((lane) => lane.wantsToRead(now));
+  }
+
+  async #read(lane: Lane): Promise<void> {
+    const { topic, group, gate } = this.state;
+    const from = lane.readOffset;
+    const chunks = await this.store.readLog(topic, lane.shard, from, this.settings.windowMax);
+    // What was known of the shard's end was wrong, or its end was deleted: the next look at the heads tells.
+    if (chunks.length === 0 && lane.readOffset === from) lane.headOffset = from;
+    const page: Ingested = { fresh: 0, overflow: [], missing: 0 };
+    for (const chunk of chunks) {
+      const ingested = lane.ingest(chunk, this.state.filter, gate);
+      page.fresh += ingested.fresh;
+      page.missing += ingested.missing;
+      for (const delivery of ingested.overflow) page.overflow.push(delivery);
+    }
+    if (page.missing > 0) {
+      const fields = { topic, group, shard: lane.shard, from, count: page.missing };
+      this.logger.error(fields, 'the shard log lacks unsettled offsets; they are skipped');
+    }
+    if (page.overflow.length > 0) await this.#overflow(lane, page);
+    for (const keyHash of lane.passedInheritedWaiting()) {
+      if (gate.askIfWaiting(keyHash)) this.state.asks.set(keyHash, lane.shard);
+    }
+  }
+
+  /** Busy keys brought more than memory is meant for: wait for them where they make progress, else move it to the retry store. */
+  async #overflow(lane: Lane, page: Ingested): Promise<void> {
+    const now = this.clock.now();
+    if (page.fresh === 0 && now - lane.lastPassedOnAt < this.settings.spillAfterMs) {
+      lane.readOffset = page.overflow[0]!.offset;
+      lane.stalledUntil = now + this.settings.spillAfterMs;
+      this.host.wakeAt(lane.stalledUntil);
+      return;
+    }
+    for (const { ref, offset } of page.overflow) this.state.gate.stored(ref.keyHash!, offset);
+    lane.overflow = page.overflow;
+    await this.#spill(lane);
+  }
+
+  async #spill(lane: Lane): Promise<void> {
+    await this.writer.write(new WaitInStore(this.state, lane.overflow, this.clock.now()));
+    lane.overflow = [];
+  }
+
+  async #askStore(): Promise<void> {
+    const asks = [...this.state.asks].slice(0, readsAtOnce);
+    await Promise.all(asks.map(([keyHash, shard]) => this.#ask(keyHash, shard)));
+  }
+
+  async #ask(keyHash: string, shard: number): Promise<void> {
+    const { topic, group, gate, asks } = this.state;
+    const entry = await this.store.firstOfKey(topic, group, keyHash);
+    const next = gate.answer(keyHash, entry === null ? null : entry.offset);
+    if (next === 'ask-store') return;
+    asks.delete(keyHash);
+    if (next !== 'stored') {
+      this.state.followKey(keyHash, shard, next);
+      return;
+    }
+    const waitsForItsTime = entry!.state === 'due' && entry!.dueAt > this.clock.now();
+    const known = this.state.lane(entry!.shard).readyRetries.has(entry!.offset);
+    if (!waitsForItsTime && !known) this.state.readyRetry(trackedFromRetry(entry!));
+  }
+}
