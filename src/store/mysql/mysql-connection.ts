@@ -4,6 +4,15 @@ import type { SqlResult, SqlRow, Statement } from '../sql/database.js';
 
 type RawResult = SqlRow[] | { affectedRows: number };
 
+/** The server did not answer in time; whether it ran the statements is not known. */
+class AnswerTimeout extends Error {
+  readonly code = 'ETIMEDOUT';
+
+  constructor(timeoutMs: number) {
+    super(`no answer within ${timeoutMs} ms`);
+  }
+}
+
 /** One connection of the hot pool, where several statements travel in one packet. */
 export class MysqlConnection {
   /**
@@ -57,7 +66,10 @@ export class MysqlConnection {
 
   private sendPacket(texts: string[]): Promise<SqlResult[]> {
     return new Promise((resolve, reject) => {
-      this.connection.query({ sql: texts.join(';'), timeout: this.timeoutMs }, (error, raw) => {
+      // Not mysql2's own timeout, whose timer outlives a lost connection. The caller destroys the connection after it.
+      const timer = setTimeout(() => reject(new AnswerTimeout(this.timeoutMs)), this.timeoutMs);
+      this.connection.query(texts.join(';'), (error, raw) => {
+        clearTimeout(timer);
         if (error) return reject(error);
         const results = (texts.length === 1 ? [raw] : raw) as RawResult[];
         resolve(results.map(resultOf));

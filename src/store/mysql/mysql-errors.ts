@@ -41,7 +41,7 @@ const unavailableNumbers = new Set([
 ]);
 
 /** Client errors without `fatal` after which the connection's state is unknown. */
-const unavailableCodes = new Set(['PROTOCOL_SEQUENCE_TIMEOUT', 'PROTOCOL_CONNECTION_LOST', 'ETIMEDOUT', 'ECONNRESET']);
+const unavailableCodes = new Set(['PROTOCOL_CONNECTION_LOST', 'ETIMEDOUT', 'ECONNRESET']);
 
 const retryAfterMs = 1_000;
 

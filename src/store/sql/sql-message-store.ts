@@ -10,6 +10,7 @@ import type { RetentionStore } from '../retention-store.js';
 import type { ScheduleStore } from '../schedule-store.js';
 import type { SubscriptionStore } from '../subscription-store.js';
 import type { SqlDatabase } from './database.js';
+import { SqlHalfStore } from './half.js';
 import { SqlLaneStore } from './lanes.js';
 import { SqlSubscriptionStore } from './subscriptions.js';
 
@@ -31,6 +32,7 @@ export class SqlMessageStore implements MessageStore {
   constructor(private readonly database: SqlDatabase) {
     this.description = database.description;
     this.batchBytesMax = database.statementBytesMax;
+    this.half = new SqlHalfStore(database);
     this.lanes = new SqlLaneStore(database);
     this.subscriptions = new SqlSubscriptionStore(database);
   }
