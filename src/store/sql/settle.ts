@@ -25,12 +25,12 @@ interface FencedUpdate {
  * With nothing but cursors the COMMIT goes in the same round trip: each UPDATE is fenced by itself and nothing else
  * hangs on its result. Otherwise retries and dead letters follow in a second one, for the settlements that matched.
  */
-export function settle(database: SqlDatabase, settlements: Settlement[]): Promise<('stored' | 'fenced')[]> {
+export async function settle(database: SqlDatabase, settlements: Settlement[]): Promise<('stored' | 'fenced')[]> {
   for (const settlement of settlements) requireLanes(settlement);
   const updates = settlements
     .flatMap((settlement) => settlement.cursors.map((cursor): FencedUpdate => ({ settlement, cursor })))
     .sort(byLane);
-  if (updates.length === 0) return Promise.resolve(settlements.map(() => 'stored'));
+  if (updates.length === 0) return settlements.map(() => 'stored');
   const cursorsOnly = settlements.every(({ retriesPut, retriesDelete, deadLetters }) => {
     return retriesPut.length + retriesDelete.length + deadLetters.length === 0;
   });
