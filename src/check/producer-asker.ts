@@ -1,0 +1,33 @@
+import type { StoredMessage } from '../message/message.js';
+import type { CheckOutcome } from '../message/transaction.js';
+import type { Producer, SigningSecrets } from '../store/catalog-store.js';
+import type { ClaimedCheck } from '../store/check-store.js';
+
+/** What a producer is asked: how did this transaction end? */
+export interface CheckQuestion {
+  check: ClaimedCheck;
+  /** Its half messages, bodies included. */
+  messages: StoredMessage[];
+}
+
+/** How an ask ended. `error` says why there was no answer; short, without addresses or bodies. */
+export interface CheckAnswer {
+  outcome: CheckOutcome;
+  error?: string;
+}
+
+/** One way to ask a producer. */
+export interface ProducerAsker {
+  /** Whether this producer can be asked in this way now. */
+  canAsk(producer: Producer): boolean;
+  /**
+   * Asks once. What is not exactly one of the three answers is `unreachable`, `timeout` or `invalid`; it is never
+   * guessed. Ends soon after the signal is aborted; what it answers or throws then is not looked at.
+   */
+  ask(
+    question: CheckQuestion,
+    producer: Producer,
+    secrets: SigningSecrets | null,
+    signal: AbortSignal,
+  ): Promise<CheckAnswer>;
+}
