@@ -1,0 +1,124 @@
+import type Bull from 'bull';
+import type { EngineJob, EngineOutcome, EngineQueue } from '../queue-engine.js';
+import { type BullPlace, openBullQueue } from './open-bull-queue.js';
+import { addJobs, drainEnded, failAbandoned, findMissing, type RedisScript, removeEnded } from './scripts.js';
+
+/** One call to Redis adds at most this many jobs and, unless one alone is larger, this many characters. */
+const callJobsMax = 500;
+const callCharactersMax = 4 * 1024 * 1024;
+/** Arguments of one call; Lua cannot unpack many more. */
+const callIdsMax = 2_000;
+
+/**
+ * One subscription as an ordinary Bull queue: any Bull worker of that name and prefix consumes it. Jobs get one attempt,
+ * and stay when they have ended until the broker has stored how. Works in bulk, on Bull's keys: a call per batch instead
+ * of several per job. What the queue's workers publish as Bull's global events wakes the broker.
+ */
+export class BullQueue implements EngineQueue {
+  private readonly key: string;
+  private readonly unsubscribers: (() => void)[] = [];
+  /** Running jobs that had no lock at the last look. */
+  private suspects: string[] = [];
+  private queue: Bull.Queue | undefined;
+
+  constructor(private readonly place: BullPlace) {
+    this.key = `${place.prefix}:${place.queueName}:`;
+  }
+
+  async enqueue(jobs: EngineJob[]): Promise<void> {
+    const timestamp = Date.now();
+    const options = { attempts: 1, delay: 0, timestamp, removeOnComplete: false, removeOnFail: false };
+    const head = [JSON.stringify(options), String(timestamp)];
+    let call = [...head];
+    let characters = 0;
+    for (const { id, json } of jobs) {
+      call.push(id, json);
+      characters += json.length;
+      if (call.length < 2 * callJobsMax + head.length && characters < callCharactersMax) continue;
+      await this.run(addJobs, call);
+      call = [...head];
+      characters = 0;
+    }
+    if (call.length > head.length) await this.run(addJobs, call);
+  }
+
+  async drain(max: number): Promise<EngineOutcome[]> {
+    const [succeeded, failed, reasons] = (await this.run(drainEnded, [String(max)])) as [string[], string[], string[]];
+    // Neither kind keeps the other from being drained.
+    const failedMax = Math.max(max - succeeded.length, max >> 1);
+    const outcomes: EngineOutcome[] = failed
+      .slice(0, failedMax)
+      .map((id, index) => ({ id, ok: false, error: reasons[index] ?? '' }));
+    for (const id of succeeded.slice(0, max - outcomes.length)) outcomes.push({ id, ok: true });
+    return outcomes;
+  }
+
+  async remove(ids: string[]): Promise<void> {
+    for (const some of chunks(ids)) await this.run(removeEnded, some);
+  }
+
+  async missing(ids: string[]): Promise<string[]> {
+    const missing: string[] = [];
+    for (const some of chunks(ids)) missing.push(...((await this.run(findMissing, some)) as string[]));
+    return missing;
+  }
+
+  async read(ids: string[]): Promise<(string | null)[]> {
+    const pipeline = this.place.connections.client.pipeline();
+    for (const id of ids) pipeline.hget(this.key + id, 'data');
+    const answers = (await pipeline.exec()) ?? [];
+    return answers.map(([error, data]) => {
+      if (error) throw error;
+      return data as string | null;
+    });
+  }
+
+  async failAbandoned(): Promise<number> {
+    const args = [String(Date.now()), 'worker-lost', ...this.suspects];
+    const [failed, ...suspects] = (await this.run(failAbandoned, args)) as [number, ...string[]];
+    this.suspects = suspects;
+    return failed;
+  }
+
+  onOutcome(listener: () => void): () => void {
+    const leave = ['completed', 'failed'].map((event) => this.place.connections.subscribe(this.key + event, listener));
+    const stop = (): void => leave.forEach((unsubscribe) => unsubscribe());
+    this.unsubscribers.push(stop);
+    return stop;
+  }
+
+  /** Bull's global pause: running jobs end, waiting ones wait, for every worker of the queue. */
+  async setPaused(paused: boolean): Promise<void> {
+    if (paused) await this.bull().pause();
+    else await this.bull().resume();
+  }
+
+  async obliterate(): Promise<void> {
+    await this.bull().obliterate({ force: true });
+    this.suspects = [];
+  }
+
+  async close(): Promise<void> {
+    for (const stop of this.unsubscribers.splice(0)) stop();
+    await this.queue?.close();
+    this.queue = undefined;
+  }
+
+  /** Made only where Bull's own verbs are needed; it adds no connection. */
+  private bull(): Bull.Queue {
+    this.queue ??= openBullQueue(this.place, () => {
+      throw new Error(`the queue ${this.place.queueName} only produces and never blocks`);
+    });
+    return this.queue;
+  }
+
+  private run(script: RedisScript, args: string[]): Promise<unknown> {
+    return script.run(this.place.connections.client, this.key, args);
+  }
+}
+
+function chunks(ids: string[]): string[][] {
+  const found: string[][] = [];
+  for (let from = 0; from < ids.length; from += callIdsMax) found.push(ids.slice(from, from + callIdsMax));
+  return found;
+}

@@ -1,0 +1,28 @@
+import type { Redis } from 'ioredis';
+import type { EngineWorker, JobHandler } from '../queue-engine.js';
+import type { Logger } from '../../runtime/logger.js';
+import { type BullPlace, openBullQueue } from './open-bull-queue.js';
+
+/** Runs `handler` as a Bull worker. Redis being away is waited out; nothing is thrown. */
+export function startBullWorker(
+  place: BullPlace,
+  logger: Logger,
+  concurrency: number,
+  handler: JobHandler,
+): EngineWorker {
+  const { connections, queueName } = place;
+  let blocking: Redis | undefined;
+  const queue = openBullQueue(place, () => (blocking ??= connections.connectBlocking()));
+  // Bull tries again by itself; the connections log that Redis is away.
+  queue.on('error', (error) => logger.debug({ err: error, queue: queueName }, 'a Bull worker met an error'));
+  const started = queue.process(concurrency, async (job) => {
+    await handler(job.data);
+  });
+  started.catch((error: unknown) => logger.error({ err: error, queue: queueName }, 'a Bull worker did not start'));
+  return {
+    close: async () => {
+      await queue.close();
+      blocking?.disconnect();
+    },
+  };
+}

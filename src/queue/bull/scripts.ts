@@ -1,0 +1,121 @@
+import type { Redis } from 'ioredis';
+
+/** A Lua script with one key. ioredis sends its text once a connection, and its hash from then on. */
+export class RedisScript {
+  constructor(
+    private readonly name: string,
+    private readonly lua: string,
+  ) {}
+
+  run(client: Redis, key: string, args: (string | number)[]): Promise<unknown> {
+    const commands = client as unknown as Record<string, (args: (string | number)[]) => Promise<unknown>>;
+    if (commands[this.name] === undefined) client.defineCommand(this.name, { numberOfKeys: 1, lua: this.lua });
+    return commands[this.name]([key, ...args]);
+  }
+}
+
+/**
+ * What the broker runs in Redis: one call a batch, on the keys and in the layout of Bull 4.16. Each script has one key, the
+ * queue's prefix `{prefix}:{name}:`, from which all other names are made.
+ */
+
+/** Adds jobs as Bull's own `addJob` does (without its per-job event `waiting`). ARGV: job options, now, then id and data of each job. */
+export const addJobs = new RedisScript(
+  'halfboxAddJobs',
+  `
+local prefix = KEYS[1]
+local added = {}
+for i = 3, #ARGV, 2 do
+  local key = prefix .. ARGV[i]
+  if redis.call('HEXISTS', key, 'data') == 0 then
+    redis.call('HSET', key, 'name', '__default__', 'data', ARGV[i + 1], 'opts', ARGV[1],
+      'timestamp', ARGV[2], 'delay', '0', 'priority', '0')
+    added[#added + 1] = ARGV[i]
+  end
+end
+if #added > 0 then
+  local paused = redis.call('EXISTS', prefix .. 'meta-paused') == 1 or redis.call('HEXISTS', prefix .. 'meta', 'paused') == 1
+  redis.call('LPUSH', prefix .. (paused and 'paused' or 'wait'), unpack(added))
+end
+return #added`,
+);
+
+/** The ended jobs, oldest first. ARGV: the most of each kind. Answers the ids that succeeded, the ids that failed, and the reasons of those. */
+export const drainEnded = new RedisScript(
+  'halfboxDrainEnded',
+  `
+local prefix, last = KEYS[1], ARGV[1] - 1
+local failed = redis.call('ZRANGE', prefix .. 'failed', 0, last)
+local reasons = {}
+for i, id in ipairs(failed) do
+  local reason = redis.call('HGET', prefix .. id, 'failedReason')
+  reasons[i] = reason and string.sub(reason, 1, 4000) or ''
+end
+return { redis.call('ZRANGE', prefix .. 'completed', 0, last), failed, reasons }`,
+);
+
+/** Removes those of the jobs in ARGV that have ended; one that a person put back to waiting is left alone. */
+export const removeEnded = new RedisScript(
+  'halfboxRemoveEnded',
+  `
+local prefix = KEYS[1]
+for _, id in ipairs(ARGV) do
+  if redis.call('ZREM', prefix .. 'completed', id) + redis.call('ZREM', prefix .. 'failed', id) > 0 then
+    redis.call('UNLINK', prefix .. id, prefix .. id .. ':logs')
+  end
+end`,
+);
+
+/** Which jobs of ARGV have no data or are in none of the queue's lists (so that no worker will ever meet them). */
+export const findMissing = new RedisScript(
+  'halfboxFindMissing',
+  `
+local prefix = KEYS[1]
+local listed = {}
+for _, list in ipairs({ 'wait', 'paused', 'active' }) do
+  for _, id in ipairs(redis.call('LRANGE', prefix .. list, 0, -1)) do listed[id] = true end
+end
+local missing = {}
+for _, id in ipairs(ARGV) do
+  local known = redis.call('HEXISTS', prefix .. id, 'data') == 1 and (listed[id]
+    or redis.call('ZSCORE', prefix .. 'completed', id)
+    or redis.call('ZSCORE', prefix .. 'failed', id)
+    or redis.call('ZSCORE', prefix .. 'delayed', id))
+  if not known then missing[#missing + 1] = id end
+end
+return missing`,
+);
+
+/**
+ * Fails the running jobs that have no lock now and had none at the call before. (One look is not enough: a worker takes a
+ * job first and its lock a moment later.) ARGV: now, the error, then the ids without a lock at the call before. Answers
+ * how many were failed, then the ids without a lock now.
+ */
+export const failAbandoned = new RedisScript(
+  'halfboxFailAbandoned',
+  `
+local prefix = KEYS[1]
+local suspected = {}
+for i = 3, #ARGV do suspected[ARGV[i]] = true end
+local answer = { 0 }
+for _, id in ipairs(redis.call('LRANGE', prefix .. 'active', 0, -1)) do
+  local key = prefix .. id
+  if redis.call('EXISTS', key .. ':lock') == 0 then
+    if suspected[id] then
+      redis.call('LREM', prefix .. 'active', 1, id)
+      redis.call('SREM', prefix .. 'stalled', id)
+      if redis.call('HEXISTS', key, 'data') == 1 then
+        redis.call('HSET', key, 'failedReason', ARGV[2], 'finishedOn', ARGV[1])
+        redis.call('ZADD', prefix .. 'failed', ARGV[1], id)
+        redis.call('PUBLISH', prefix .. 'failed', cjson.encode({ jobId = id, val = ARGV[2] }))
+      else
+        redis.call('UNLINK', key)
+      end
+      answer[1] = answer[1] + 1
+    else
+      answer[#answer + 1] = id
+    end
+  end
+end
+return answer`,
+);
