@@ -1,8 +1,9 @@
 // The test command: lint, build, then every suite. `npm test -- test/half` runs one folder or file, without lint.
 import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { buildArgv, runCLI } from 'jest';
 
-const root = new URL('..', import.meta.url).pathname;
+const root = fileURLToPath(new URL('..', import.meta.url));
 const args = process.argv.slice(2);
 
 const lintPassed = args.length > 0 || runScript('lint');
