@@ -27,6 +27,7 @@ export const problemStatus = {
   'receipt-expired': 409,
   'body-too-large': 413,
   'unsupported-media-type': 415,
+  'not-owner': 421,
   overloaded: 429,
   internal: 500,
   'not-implemented': 501,

@@ -2,6 +2,7 @@ import type { MessageRef } from '../message/ref.js';
 import type { Placement, StoredMessage } from '../message/message.js';
 import type { CheckAttempt, Resolver, TransactionState } from '../message/transaction.js';
 import type { Page } from './catalog-store.js';
+import type { DeliveryStateView } from './delivery-view.js';
 
 export interface TransactionView {
   id: string;
@@ -39,6 +40,8 @@ export interface LookupStore {
     limit: number,
   ): Promise<Page<Omit<TransactionView, 'checks'>>>;
   getMessage(id: string): Promise<MessageView | null>;
+  /** How a visible message stands with each subscription of its topic (the first 500), by group. Empty where it has no placement. */
+  deliveriesOf(view: MessageView): Promise<DeliveryStateView[]>;
   listMessages(
     filter: { topic: string; key: string; from?: number; to?: number },
     after: string | undefined,

@@ -1,0 +1,115 @@
+import type { FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import type { Scope } from '../config/api-keys.js';
+import { Problem, type FieldProblem, type ProblemSlug } from '../message/problem.js';
+
+/** Who may call: everyone, another node of this store, or keys with one of the scopes. */
+export type Access = 'open' | 'node' | readonly Scope[];
+
+export interface Answer {
+  description: string;
+  /** Absent: no body. */
+  schema?: z.ZodType;
+  /** Default `application/json`. */
+  mediaType?: string;
+}
+
+/** One call of the HTTP contract: its only description, from which validation, types and OpenAPI come. */
+export interface EndpointSpec<Params, Query, Body> {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** With `:name` parameters. */
+  path: string;
+  /** Heading under which the documentation lists it. */
+  tag: string;
+  summary: string;
+  description?: string;
+  access: Access;
+  /** Strict: parameters that it does not name are refused. */
+  params?: z.ZodType<Params>;
+  query?: z.ZodType<Query>;
+  body?: z.ZodType<Body>;
+  /** The body may be left out; it then counts as `{}`. */
+  bodyOptional?: boolean;
+  answers: Record<number, Answer>;
+  /** Refusals of its own; those that every call shares (400, 401, 403, 415, 429, 503) need not be named. */
+  problems?: readonly ProblemSlug[];
+}
+
+/** What a call was given, checked. */
+export interface Input<Params, Query, Body> {
+  params: Params;
+  query: Query;
+  body: Body;
+}
+
+export class Endpoint<Params = unknown, Query = unknown, Body = unknown> {
+  constructor(readonly spec: EndpointSpec<Params, Query, Body>) {}
+
+  /** The checked input of a request. Throws `Problem('validation-failed')` with every field that is wrong. */
+  read(request: FastifyRequest): Input<Params, Query, Body> {
+    const { spec } = this;
+    const problems: FieldProblem[] = [];
+    const params = spec.params ? check(spec.params, request.params, problems) : undefined;
+    const query = this.#readQuery(request, problems);
+    const body = this.#readBody(request.body, problems);
+    if (problems.length > 0) throw invalidInput(problems);
+    // Every part was checked above; one without a schema has the type undefined.
+    return { params, query, body } as Input<Params, Query, Body>;
+  }
+
+  #readQuery(request: FastifyRequest, problems: FieldProblem[]): Query | undefined {
+    const { query } = this.spec;
+    if (query) return check(query, request.query, problems);
+    for (const name in request.query as Record<string, unknown>) problems.push(unknownField(name));
+    return undefined;
+  }
+
+  #readBody(given: unknown, problems: FieldProblem[]): Body | undefined {
+    const { body, bodyOptional } = this.spec;
+    const missing = given === undefined || given === null;
+    if (!body) {
+      if (!missing) problems.push({ path: '', reason: 'this call takes no body' });
+      return undefined;
+    }
+    if (given === undefined && !bodyOptional) {
+      problems.push({ path: '', reason: 'a JSON body is missing' });
+      return undefined;
+    }
+    return check(body, given === undefined ? {} : given, problems);
+  }
+}
+
+/** Declares one call of the contract. */
+export function endpoint<Params = undefined, Query = undefined, Body = undefined>(
+  spec: EndpointSpec<Params, Query, Body>,
+): Endpoint<Params, Query, Body> {
+  return new Endpoint(spec);
+}
+
+/** Checks a value against a schema; problems are added to the list. */
+export function check<T>(schema: z.ZodType<T>, value: unknown, problems: FieldProblem[], prefix = ''): T | undefined {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  for (const issue of result.error.issues) problems.push(...fieldProblems(issue, prefix));
+  return undefined;
+}
+
+/** The refusal of an input with these problems. */
+export function invalidInput(problems: FieldProblem[]): Problem {
+  const shown = problems.slice(0, 3).map(({ path, reason }) => (path === '' ? reason : `${path}: ${reason}`));
+  const more = problems.length > shown.length ? ` (and ${problems.length - shown.length} more)` : '';
+  return new Problem('validation-failed', shown.join('; ') + more, { fields: problems });
+}
+
+function unknownField(path: string): FieldProblem {
+  return { path, reason: 'unknown field' };
+}
+
+function fieldProblems(issue: z.core.$ZodIssue, prefix: string): FieldProblem[] {
+  const place = [prefix, ...issue.path.map(String)].filter((part) => part !== '').join('.');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => unknownField(place === '' ? key : `${place}.${key}`));
+  }
+  if (issue.code === 'invalid_type' && issue.input === undefined) return [{ path: place, reason: 'is missing' }];
+  return [{ path: place, reason: issue.message }];
+}

@@ -1,0 +1,71 @@
+import { isUtf8 } from 'node:buffer';
+import secureJson from 'secure-json-parse';
+import { bounds } from '../message/bounds.js';
+import { Problem } from '../message/problem.js';
+
+const quote = 0x22;
+const backslash = 0x5c;
+
+function refuse(reason: string): Problem {
+  return new Problem('validation-failed', `the body ${reason}`, { fields: [{ path: '', reason }] });
+}
+
+/** Where the string that starts before `from` ends: the place of its closing quote. */
+function endOfString(text: string, from: number): number {
+  for (let end = text.indexOf('"', from); ; end = text.indexOf('"', end + 1)) {
+    let escapes = 0;
+    while (text.charCodeAt(end - 1 - escapes) === backslash) escapes += 1;
+    if (escapes % 2 === 0) return end;
+  }
+}
+
+/** Members and depth of a text that is known to be valid JSON. */
+function measure(text: string): { members: number; depth: number } {
+  let members = 0;
+  let depth = 0;
+  let deepest = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code === quote) index = endOfString(text, index + 1);
+    else if (code === 0x3a) members += 1;
+    else if (code === 0x7b || code === 0x5b) deepest = Math.max(deepest, (depth += 1));
+    else if (code === 0x7d || code === 0x5d) depth -= 1;
+  }
+  return { members, depth: deepest };
+}
+
+function membersOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let members = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) if (typeof item === 'object') members += membersOf(item);
+    return members;
+  }
+  for (const key in value) {
+    members += 1;
+    const item = (value as Record<string, unknown>)[key];
+    if (typeof item === 'object') members += membersOf(item);
+  }
+  return members;
+}
+
+/**
+ * Reads a request body strictly: UTF-8, one JSON value, no `__proto__` member, no member twice in an object (JSON.parse
+ * would drop one silently), at most `bounds.jsonDepthMax` deep. Throws `Problem('validation-failed')`.
+ */
+export function parseJson(bytes: Buffer): unknown {
+  if (!isUtf8(bytes)) throw refuse('is not valid UTF-8');
+  const text = bytes.toString('utf8');
+  let value: unknown;
+  try {
+    value = secureJson.parse(text, undefined, { protoAction: 'error', constructorAction: 'ignore' });
+  } catch (error) {
+    // Only the parser's two own reasons are known to hold nothing of the body.
+    const forbidden = error instanceof SyntaxError && error.message === 'Object contains forbidden prototype property';
+    throw refuse(forbidden ? 'has a __proto__ member' : 'is not valid JSON');
+  }
+  const { members, depth } = measure(text);
+  if (depth > bounds.jsonDepthMax) throw refuse(`is nested deeper than ${bounds.jsonDepthMax}`);
+  if (members !== membersOf(value)) throw refuse('names a member twice in one object');
+  return value;
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { bounds } from '../../message/bounds.js';
+import { integer, isoTime, text } from './fields.js';
+import { deliveredMessage } from './message.js';
+import { problem } from './problem.js';
+
+const visibilityMs = integer(bounds.visibilityMsMin, bounds.visibilityMsMax);
+
+export const receiveInput = z
+  .strictObject({
+    max: integer(1, bounds.receiveMax).default(1),
+    visibilityMs: visibilityMs.default(bounds.visibilityMsDefault).meta({
+      description: 'After this long an unsettled delivery counts as a failed attempt.',
+    }),
+    waitMs: integer(0, bounds.waitMsMax).default(0).meta({ description: 'How long to wait for the first message.' }),
+  })
+  .meta({ id: 'Receive' });
+
+const receipt = z.string().min(1).max(256);
+const receipts = z.array(receipt).min(1).max(bounds.receiptsMax);
+
+export const ackInput = z.strictObject({ receipts }).meta({ id: 'Ack' });
+
+export const nackInput = z
+  .strictObject({
+    receipts,
+    delayMs: integer(0, bounds.delayMsMax).optional().meta({ description: 'Instead of the wait of the retry policy.' }),
+    error: text(bounds.reasonLengthMax).optional(),
+  })
+  .meta({ id: 'Nack' });
+
+export const extendInput = z
+  .strictObject({ receipts, visibilityMs: visibilityMs.default(bounds.visibilityMsDefault) })
+  .meta({ id: 'Extend' });
+
+export const receiveAnswer = z.strictObject({
+  deliveries: z.array(
+    z.strictObject({
+      receipt,
+      attempt: z.int().min(1),
+      message: deliveredMessage,
+    }),
+  ),
+});
+
+export const settleAnswer = z.strictObject({
+  results: z.array(z.union([z.strictObject({ receipt, ok: z.literal(true) }), z.strictObject({ receipt, problem })])),
+});
+
+/** How a message stands with one subscription. */
+export const deliveryState = z
+  .strictObject({
+    group: z.string(),
+    state: z.enum(['ready', 'in_flight', 'retry', 'acked', 'dead', 'filtered']),
+    attempt: z.int().min(0),
+    dueAt: isoTime.optional(),
+    error: z.string().optional(),
+  })
+  .meta({ id: 'DeliveryState' });
