@@ -143,35 +143,5 @@ export class DropRows implements Change {
   undo(): void {}
 }
 
-/** First tries that are with consumers go to the retry store with their deadlines, for the next owner. */
-export class HandOver implements Change {
-  readonly #moved: TrackedDelivery[] = [];
-
-  constructor(private readonly state: OwnedState) {}
-
-  get size(): number {
-    return this.state.inFlight;
-  }
-
-  apply(draft: SettlementDraft): void {
-    for (const lane of this.state.lanes.values()) {
-      for (const delivery of lane.inFlight.values()) {
-        if (!delivery.recorded || delivery.inRetry) continue;
-        draft.putRetry(lane, retryEntryOf(delivery, 'given', delivery.claimedUntil));
-        lane.settled.add(delivery.offset);
-        delivery.inRetry = true;
-        this.#moved.push(delivery);
-      }
-    }
-  }
-
-  undo(): void {
-    for (const delivery of this.#moved.splice(0)) {
-      delivery.inRetry = false;
-      this.state.lane(delivery.shard).settled.remove(delivery.offset);
-    }
-  }
-}
-
 /** Nothing but what is written along: cursors that moved over filtered messages. */
 export const writeCursors: Change = { size: 0, apply() {}, undo() {} };

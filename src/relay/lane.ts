@@ -39,6 +39,8 @@ export class Lane {
   lastPassedOnAt = -Infinity;
   /** The cursor moved and was not written yet. */
   dirty = false;
+  /** One more than the highest offset that a takeover found with a consumer: such offsets are not read again. */
+  inheritedEnd = 0;
   /** Deliveries that a takeover found waiting in the retry store, by offset: asked for when the log below was read. */
   inheritedWaiting: { keyHash: string; offset: number }[] = [];
 
@@ -80,6 +82,7 @@ export class Lane {
     const settledEnd = this.settled.end;
     for (let offset = this.readOffset; offset < end; offset += 1) {
       if (offset < settledEnd && this.settled.has(offset)) continue;
+      if (offset < this.inheritedEnd && this.inFlight.has(offset)) continue;
       const ref = chunk.refs[offset - chunk.firstOffset]!;
       if (!filter(ref.tag)) {
         this.settled.add(offset);

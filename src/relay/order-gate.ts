@@ -9,8 +9,6 @@ const asking = -2;
 interface KeyState {
   /** Offset of the delivery that has the key, or `waiting`, or `asking`. */
   holder: number;
-  /** The holder is a dead letter that blocks its key. */
-  dead: boolean;
   held: ReadyQueue<TrackedDelivery> | null;
   /** No delivery of the key with a lower offset waits in the retry store (the holder aside); Infinity: none at all. */
   storedFrom: number;
@@ -25,7 +23,7 @@ export type NextOfKey = TrackedDelivery | 'ask-store' | null;
  */
 export class OrderGate {
   readonly #keys = new Map<string, KeyState>();
-  readonly #deadKeys = new Set<string>();
+  readonly #blocked = new Map<string, { shard: number; offset: number }>();
 
   /** Busy keys. */
   get size(): number {
@@ -36,11 +34,11 @@ export class OrderGate {
   enter(keyHash: string, offset: number): boolean {
     const key = this.#keys.get(keyHash);
     if (key === undefined) {
-      this.#keys.set(keyHash, { holder: offset, dead: false, held: null, storedFrom: Infinity });
+      this.#keys.set(keyHash, { holder: offset, held: null, storedFrom: Infinity });
       return true;
     }
     if (key.holder === offset) {
-      this.#setDead(keyHash, key, false);
+      this.#blocked.delete(keyHash);
       return true;
     }
     if (key.holder !== waiting || offset >= key.storedFrom) return false;
@@ -60,15 +58,13 @@ export class OrderGate {
   }
 
   /** A takeover found this delivery with a consumer, or due for a retry: it has the key. */
-  inherit(keyHash: string, offset: number, dead: boolean): void {
-    const key: KeyState = { holder: offset, dead: false, held: null, storedFrom: offset + 1 };
-    this.#keys.set(keyHash, key);
-    this.#setDead(keyHash, key, dead);
+  inherit(keyHash: string, offset: number): void {
+    this.#keys.set(keyHash, { holder: offset, held: null, storedFrom: offset + 1 });
   }
 
   /** A takeover found this one waiting in the retry store. Deliveries of the log below it go first. */
   inheritWaiting(keyHash: string, offset: number): void {
-    this.#keys.set(keyHash, { holder: waiting, dead: false, held: null, storedFrom: offset });
+    this.#keys.set(keyHash, { holder: waiting, held: null, storedFrom: offset });
   }
 
   /** The log below an inherited waiting delivery has been read: true when nothing of the key was found there. */
@@ -79,22 +75,29 @@ export class OrderGate {
     return true;
   }
 
-  /** The delivery with the key became a dead letter that blocks it. */
-  block(keyHash: string, offset: number): void {
-    const key = this.#keys.get(keyHash);
-    if (key?.holder === offset) this.#setDead(keyHash, key, true);
+  /** The delivery that has the key is a dead letter, and keeps it. */
+  block(keyHash: string, shard: number, offset: number): void {
+    if (this.#keys.get(keyHash)?.holder === offset) this.#blocked.set(keyHash, { shard, offset });
   }
 
-  /** Keys that a dead letter blocks, with its offset. */
-  blocked(): { keyHash: string; offset: number }[] {
-    return [...this.#deadKeys].map((keyHash) => ({ keyHash, offset: this.#get(keyHash).holder }));
+  /** Keys that a dead letter blocks, and where it lies. */
+  blocked(): { keyHash: string; shard: number; offset: number }[] {
+    return [...this.#blocked].map(([keyHash, place]) => ({ keyHash, ...place }));
+  }
+
+  isBlocked(keyHash: string): boolean {
+    return this.#blocked.has(keyHash);
+  }
+
+  isBusy(keyHash: string): boolean {
+    return this.#keys.has(keyHash);
   }
 
   /** The delivery is settled: passes its key on. Null also when it did not have the key. */
   leave(keyHash: string, offset: number): NextOfKey {
     const key = this.#keys.get(keyHash);
     if (key === undefined || key.holder !== offset) return null;
-    this.#setDead(keyHash, key, false);
+    this.#blocked.delete(keyHash);
     return this.#next(keyHash, key);
   }
 
@@ -135,13 +138,6 @@ export class OrderGate {
     key.holder = asking;
     // What is stored while the question is under way lowers this again, and is then asked for anew.
     key.storedFrom = Infinity;
-  }
-
-  #setDead(keyHash: string, key: KeyState, dead: boolean): void {
-    if (key.dead === dead) return;
-    key.dead = dead;
-    if (dead) this.#deadKeys.add(keyHash);
-    else this.#deadKeys.delete(keyHash);
   }
 
   #get(keyHash: string): KeyState {

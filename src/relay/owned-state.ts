@@ -81,14 +81,12 @@ export class OwnedState {
   }
 
   /** The delivery is settled: the next one of its ordering key may go. */
-  passKeyOn(delivery: TrackedDelivery, now: number): void {
-    const { keyHash } = delivery.ref;
-    if (keyHash === undefined) return;
-    const lane = this.lane(delivery.shard);
+  passKeyOn(keyHash: string, shard: number, offset: number, now: number): void {
+    const lane = this.lane(shard);
     lane.lastPassedOnAt = now;
-    const next = this.gate.leave(keyHash, delivery.offset);
+    const next = this.gate.leave(keyHash, offset);
     if (next === null) lane.stalledUntil = 0;
-    this.followKey(keyHash, delivery.shard, next);
+    this.followKey(keyHash, shard, next);
   }
 
   /** Does what the order gate answered about who has a key next. */
@@ -114,7 +112,9 @@ export class OwnedState {
       for (const delivery of unwanted) {
         lane.settled.add(delivery.offset);
         lane.dirty = true;
-        this.passKeyOn(delivery, now);
+        if (delivery.ref.keyHash !== undefined) {
+          this.passKeyOn(delivery.ref.keyHash, delivery.shard, delivery.offset, now);
+        }
       }
     }
   }

@@ -27,7 +27,6 @@ export interface RefillHost {
 export class Refill {
   readonly #dueRetries: DueRetries;
   #running = false;
-  #again = false;
   #stopped = false;
   #notBefore = 0;
   #stepListeners: (() => void)[] = [];
@@ -51,11 +50,8 @@ export class Refill {
   /** Starts a run if there may be something to bring. */
   kick(): void {
     if (this.#stopped || this.clock.now() < this.#notBefore) return;
-    if (this.#running) {
-      this.#again = true;
-      return;
-    }
-    if (!this.#hasWork(this.clock.now())) return;
+    // A run that is under way looks for more work by itself before it ends.
+    if (this.#running || !this.#hasWork(this.clock.now())) return;
     this.#running = true;
     void this.#run();
   }
@@ -80,11 +76,10 @@ export class Refill {
   async #run(): Promise<void> {
     try {
       do {
-        this.#again = false;
         await this.#step();
-        this.host.ready();
+        if (this.state.hasReady) this.host.ready();
         for (const listener of this.#stepListeners.splice(0)) listener();
-      } while (!this.#stopped && (this.#again || this.#hasWork(this.clock.now())));
+      } while (!this.#stopped && this.#hasWork(this.clock.now()));
     } catch (error) {
       if (!this.#stopped) this.#backOff(error);
     } finally {

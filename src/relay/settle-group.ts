@@ -66,7 +66,8 @@ export class SettleGroup {
         return;
       }
       // One subscription's write may have failed for a reason of its own: the others must not suffer for it.
-      for (let index = 0; index < sources.length; index += 1) await this.#write([sources[index]!], [settlements[index]!]);
+      for (let index = 0; index < sources.length; index += 1)
+        await this.#write([sources[index]!], [settlements[index]!]);
       return;
     }
     sources.forEach((source, index) => {

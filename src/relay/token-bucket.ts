@@ -8,7 +8,7 @@ export class TokenBucket {
 
   /** @param now epoch ms, as in every call */
   constructor(
-    private readonly ratePerSecond: number,
+    readonly ratePerSecond: number,
     now: number,
   ) {
     this.#tokens = this.#capacity;

@@ -1,0 +1,146 @@
+import type { MessageRef } from '../message/ref.js';
+import type { GivenRange, LaneCursor, LaneStore } from '../store/lane-store.js';
+import type { Lane } from './lane.js';
+import type { OwnedState } from './owned-state.js';
+import type { RelayParts } from './relay-parts.js';
+import { trackedFromLog, trackedFromRetry, type TrackedDelivery } from './tracked-delivery.js';
+
+/** Busy keys that are read at a time. */
+const keysPage = 1_000;
+
+/**
+ * Takes over what an earlier owner left: what is with consumers keeps its attempt and its deadline, busy keys stay busy.
+ * Consumers of push and forward died with their node (or have settled all, at a planned hand-over): their tries have
+ * failed, and are retried at once with attempt + 1.
+ * @returns how many unsettled tries there are
+ */
+export async function recover(state: OwnedState, cursors: LaneCursor[], parts: RelayParts): Promise<number> {
+  const { store, settings, clock } = parts;
+  const { mode } = state.config;
+  const claimsEndNow = mode === 'push' || mode === 'forward';
+  const inherit = (lane: Lane, delivery: TrackedDelivery, dueAt: number): void => {
+    delivery.phase = 'given';
+    delivery.inherited = true;
+    delivery.claimedUntil = claimsEndNow ? Math.min(dueAt, clock.now()) : dueAt;
+    lane.inFlight.set(delivery.offset, delivery);
+  };
+  for (const cursor of cursors) {
+    const lane = state.lane(cursor.shard);
+    await recoverFirstTries(state, lane, cursor.given, parts, inherit);
+  }
+  for (const entry of await store.givenRetries(state.topic, state.group, settings.inheritedMax)) {
+    inherit(state.lane(entry.shard), trackedFromRetry(entry), entry.dueAt);
+  }
+  await recoverKeys(state, store);
+  return state.inFlight;
+}
+
+async function recoverFirstTries(
+  state: OwnedState,
+  lane: Lane,
+  given: GivenRange[],
+  parts: RelayParts,
+  inherit: (lane: Lane, delivery: TrackedDelivery, dueAt: number) => void,
+): Promise<void> {
+  if (given.length === 0) return;
+  const refs = await readRefs(state.topic, lane.shard, given, parts);
+  for (const { from, to, dueAt } of given) {
+    for (let offset = from; offset < to; offset += 1) {
+      const ref = refs.get(offset);
+      if (ref === undefined) {
+        const fields = { topic: state.topic, group: state.group, shard: lane.shard, offset };
+        parts.logger.error(fields, 'the shard log lacks an offset that is with a consumer; it is skipped');
+        lane.settled.add(offset);
+        lane.dirty = true;
+        continue;
+      }
+      const delivery = trackedFromLog(lane.shard, offset, ref);
+      delivery.attempt = 1;
+      delivery.recorded = true;
+      inherit(lane, delivery, dueAt);
+      if (ref.keyHash !== undefined) state.gate.enter(ref.keyHash, offset);
+    }
+    lane.inheritedEnd = Math.max(lane.inheritedEnd, to);
+  }
+}
+
+/** The refs of the log in these ranges, by offset. Pages that lie between two ranges are not read. */
+async function readRefs(
+  topic: string,
+  shard: number,
+  ranges: GivenRange[],
+  { store, settings }: RelayParts,
+): Promise<Map<number, MessageRef>> {
+  const refs = new Map<number, MessageRef>();
+  let readTo = 0;
+  for (const { from, to } of ranges) {
+    readTo = Math.max(readTo, from);
+    while (readTo < to) {
+      const chunks = await store.readLog(topic, shard, readTo, settings.windowMax);
+      if (chunks.length === 0) return refs;
+      for (const chunk of chunks) {
+        chunk.refs.forEach((ref, index) => refs.set(chunk.firstOffset + index, ref));
+        readTo = chunk.firstOffset + chunk.refs.length;
+      }
+    }
+  }
+  return refs;
+}
+
+async function recoverKeys(state: OwnedState, store: LaneStore): Promise<void> {
+  const { gate } = state;
+  const blockDead = state.config.onDeadLetter === 'block';
+  for await (const key of blockedKeys(state, store, blockDead)) {
+    const { keyHash, shard, offset } = key;
+    if (gate.isBusy(keyHash)) gate.stored(keyHash, offset);
+    else if (key.state !== 'waiting_for_key') {
+      gate.inherit(keyHash, offset);
+      if (key.state === 'dead') gate.block(keyHash, shard, offset);
+    } else {
+      gate.inheritWaiting(keyHash, offset);
+      state.lane(shard).inheritedWaiting.push({ keyHash, offset });
+    }
+  }
+  for (const lane of state.lanes.values()) {
+    lane.inheritedWaiting.sort((a, b) => a.offset - b.offset);
+    lane.readOffset = lane.settled.nextOutside(lane.settled.floor);
+    for (const keyHash of lane.passedInheritedWaiting()) {
+      if (gate.askIfWaiting(keyHash)) state.asks.set(keyHash, lane.shard);
+    }
+  }
+}
+
+async function* blockedKeys(
+  { topic, group }: OwnedState,
+  store: LaneStore,
+  blockDead: boolean,
+): AsyncGenerator<Awaited<ReturnType<LaneStore['blockedKeys']>>[number]> {
+  let after: string | undefined;
+  for (;;) {
+    const page = await store.blockedKeys(topic, group, blockDead, after, keysPage);
+    yield* page;
+    if (page.length < keysPage) return;
+    after = page[page.length - 1]!.keyHash;
+  }
+}
+
+/** Dead letters may have been redriven or discarded, or may block from now on: looks which keys they still hold. */
+export async function recheckBlocked(state: OwnedState, store: LaneStore, now: number): Promise<void> {
+  const { gate } = state;
+  const before = gate.blocked();
+  const kept = new Set<string>();
+  if (state.config.onDeadLetter === 'block') {
+    const places = new Map(before.map(({ keyHash, offset }) => [keyHash, offset]));
+    for await (const { keyHash, shard, offset, state: keyState } of blockedKeys(state, store, true)) {
+      const dead = keyState === 'dead';
+      // Still dead; or redriven, and then it has its key until it is acked.
+      if (dead || places.get(keyHash) === offset) kept.add(keyHash);
+      if (!dead || gate.isBusy(keyHash)) continue;
+      gate.inherit(keyHash, offset);
+      gate.block(keyHash, shard, offset);
+    }
+  }
+  for (const { keyHash, shard, offset } of before) {
+    if (!kept.has(keyHash) && gate.isBlocked(keyHash)) state.passKeyOn(keyHash, shard, offset, now);
+  }
+}

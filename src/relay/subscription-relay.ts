@@ -1,0 +1,269 @@
+import { Problem } from '../message/problem.js';
+import type { SubscriptionConfig } from '../message/subscription.js';
+import type { SigningSecrets } from '../store/catalog-store.js';
+import type { LogChunk } from '../message/ref.js';
+import type { ClaimedSubscription } from '../store/lane-store.js';
+import type { Subscription } from '../store/subscription-store.js';
+import { Claims } from './claims.js';
+import { writeCursors } from './delivery-changes.js';
+import type { Delivery, DeliveryId, DeliveryOutcome, OwnedSubscription } from './owned-subscription.js';
+import { OwnedState } from './owned-state.js';
+import { Outcomes } from './outcomes.js';
+import { recheckBlocked, recover } from './recover.js';
+import { Refill } from './refill.js';
+import type { RelayParts } from './relay-parts.js';
+import type { SettlementDraft } from './settlement-draft.js';
+import { SettlementWriter, subscriptionLost } from './settlement-writer.js';
+
+/** What one owned subscription asks of its node. */
+export interface RelayHost {
+  /** Call `runOnce` at that time (epoch ms), or earlier. */
+  wakeAt(relay: SubscriptionRelay, at: number): void;
+  /** Another node has the subscription. */
+  lost(relay: SubscriptionRelay): void;
+}
+
+/** The relay of one subscription that this node owns: gives out, settles, retries, keeps order. */
+export class SubscriptionRelay implements OwnedSubscription {
+  readonly #state: OwnedState;
+  readonly #writer: SettlementWriter;
+  readonly #refill: Refill;
+  readonly #claims: Claims;
+  readonly #outcomes: Outcomes;
+  readonly #readyListeners = new Set<() => void>();
+  #readyScheduled = false;
+  #giving = true;
+  #lost = false;
+  #cursorsDueAt = Infinity;
+  #usedUntil = 0;
+
+  constructor(
+    private readonly claimed: ClaimedSubscription,
+    private readonly parts: RelayParts,
+    private readonly host: RelayHost,
+  ) {
+    const { store, settings, clock, logger } = parts;
+    this.#state = new OwnedState(claimed, settings);
+    const beforeWrite = (draft: SettlementDraft): void => this.#beforeWrite(draft);
+    const onFenced = (): void => this.#onFenced();
+    this.#writer = new SettlementWriter(
+      this.#state,
+      parts.settleGroup,
+      settings.flushEntriesMax,
+      beforeWrite,
+      onFenced,
+    );
+    const ready = (): void => this.#ready();
+    const wakeAt = (at: number): void => this.host.wakeAt(this, at);
+    this.#refill = new Refill(this.#state, store, this.#writer, settings, clock, logger, { ready, wakeAt });
+    this.#outcomes = new Outcomes(this.#state, this.#writer, parts, wakeAt);
+    this.#claims = new Claims(this.#state, this.#writer, parts, this.#outcomes, this.#refill, wakeAt);
+  }
+
+  get topic(): string {
+    return this.#state.topic;
+  }
+
+  get group(): string {
+    return this.#state.group;
+  }
+
+  get epoch(): number {
+    return this.#state.epoch;
+  }
+
+  get config(): SubscriptionConfig {
+    return this.#state.config;
+  }
+
+  get secrets(): SigningSecrets | null {
+    return this.#state.secrets;
+  }
+
+  get paused(): boolean {
+    return this.#state.paused;
+  }
+
+  get generation(): number {
+    return this.#state.generation;
+  }
+
+  /** Deliveries given out and not settled. */
+  get inFlightCount(): number {
+    return this.#state.inFlight;
+  }
+
+  /** Whether all that is known of the topic has been read, so that only its growth can bring more. */
+  get caughtUp(): boolean {
+    for (const lane of this.#state.lanes.values()) if (lane.readOffset < lane.headOffset) return false;
+    return true;
+  }
+
+  /** Takes over from the earlier owner. Call once, before anything else. */
+  async recover(): Promise<void> {
+    const inherited = await recover(this.#state, this.claimed.cursors, this.parts);
+    this.#outcomes.watchClaims();
+    this.host.wakeAt(this, this.parts.clock.now());
+    this.parts.events.emit('claimed', { topic: this.topic, group: this.group, epoch: this.epoch, inherited });
+  }
+
+  async take(max: number, claimMs: number): Promise<Delivery[]> {
+    if (this.#lost) throw subscriptionLost(this.topic, this.group);
+    if (!this.parts.leaseHolds()) {
+      throw new Problem('unavailable', 'this node could not renew its lease', { retryAfterMs: 1_000 });
+    }
+    if (!this.#giving) return [];
+    return this.#claims.take(max, claimMs);
+  }
+
+  async settle(outcomes: DeliveryOutcome[]): Promise<('settled' | 'stale')[]> {
+    const wasFull = this.#state.inFlight >= this.config.maxInFlight;
+    const results = await this.#outcomes.settle(outcomes);
+    this.#used();
+    this.#refill.kick();
+    if (wasFull && this.#state.hasReady) this.#ready();
+    return results;
+  }
+
+  extend(deliveries: DeliveryId[], claimMs: number): Promise<('extended' | 'stale')[]> {
+    this.#used();
+    return this.#outcomes.extend(deliveries, claimMs);
+  }
+
+  inFlight(): Promise<Delivery[]> {
+    return this.#claims.inherited();
+  }
+
+  onReady(listener: () => void): () => void {
+    this.#readyListeners.add(listener);
+    return () => void this.#readyListeners.delete(listener);
+  }
+
+  /** A chunk was appended to the topic on this node. */
+  appended(chunk: LogChunk): void {
+    const lane = this.#state.lanes.get(chunk.shard);
+    if (lane === undefined) return;
+    lane.headOffset = Math.max(lane.headOffset, chunk.firstOffset + chunk.refs.length);
+    if (this.#refill.takeIn(lane, chunk)) {
+      if (lane.dirty) this.#writeCursorsSoon();
+      if (lane.ready.length > 0) this.#ready();
+    } else this.#refill.kick();
+  }
+
+  /** The shard is known to reach to `nextOffset`. */
+  grown(shard: number, nextOffset: number): void {
+    const lane = this.#state.lanes.get(shard);
+    if (lane === undefined || nextOffset <= lane.headOffset) return;
+    lane.headOffset = nextOffset;
+    this.#refill.kick();
+  }
+
+  /** The subscription's row or its retries were changed by a caller: configuration, pause, redrive, discard. */
+  async changed(subscription: Subscription, secrets: SigningSecrets | null): Promise<void> {
+    const { clock, store } = this.parts;
+    this.#state.update(subscription, secrets, clock.now());
+    this.#claims.rateChanged();
+    this.#state.retryWakeAt = clock.now();
+    if (this.config.onDeadLetter === 'block' || this.#state.gate.blocked().length > 0) {
+      await recheckBlocked(this.#state, store, clock.now());
+    }
+    this.#refill.kick();
+    this.#ready();
+  }
+
+  /** Does what is due: ends expired claims, brings due retries, writes cursors. */
+  async runOnce(now: number): Promise<void> {
+    if (this.#lost) return;
+    this.#refill.kick();
+    if (this.#giving) await this.#outcomes.expire(now);
+    for (const lane of this.#state.lanes.values()) if (lane.dirty) this.#writeCursorsSoon();
+    if (this.#cursorsDueAt <= now) await this.#writeCursors();
+    if (this.#state.hasReady) this.#ready();
+    const next = Math.min(this.#state.retryWakeAt, this.#outcomes.nextExpiryAt, this.#cursorsDueAt);
+    if (next !== Infinity) this.host.wakeAt(this, next);
+  }
+
+  /** The subscription is in use until then (epoch ms); see `expiresAfterIdleMs`. */
+  markUsed(until: number): void {
+    this.#usedUntil = Math.max(this.#usedUntil, until);
+  }
+
+  /** Whether it was used since `since`. One that nobody pulls from counts as used while nothing waits for its consumer. */
+  usedSince(since: number): boolean {
+    if (this.#usedUntil >= since) return true;
+    return this.config.mode !== 'pull' && this.#state.inFlight === 0 && !this.#state.hasReady;
+  }
+
+  /** Gives out nothing more; what is given out can still be settled. */
+  stopGiving(): void {
+    this.#giving = false;
+    this.#refill.stop();
+    this.#ready();
+  }
+
+  /**
+   * Ends as planned. What is with consumers stays theirs: their claims, deadlines included, were stored when they were
+   * given out. Nothing can be settled here afterwards.
+   */
+  async handOver(): Promise<void> {
+    this.stopGiving();
+    for (const lane of this.#state.lanes.values()) if (lane.dirty) await this.#writer.write(writeCursors);
+    await this.#writer.idle();
+    this.#lost = true;
+    this.#writer.close();
+    this.#ready();
+  }
+
+  /** Ends at once: another node has the subscription, or will. */
+  drop(): void {
+    this.#lost = true;
+    this.#giving = false;
+    this.#refill.stop();
+    this.#writer.close();
+    this.#ready();
+  }
+
+  #beforeWrite(draft: SettlementDraft): void {
+    for (const lane of this.#state.lanes.values()) if (lane.dirty) draft.touch(lane);
+    this.#cursorsDueAt = Infinity;
+    if (!draft.isEmpty) return;
+    // The fence is checked on a lane: a write without one would prove nothing.
+    for (const lane of this.#state.lanes.values()) return draft.touch(lane);
+  }
+
+  #onFenced(): void {
+    if (this.#lost) return;
+    this.drop();
+    this.host.lost(this);
+  }
+
+  #writeCursorsSoon(): void {
+    if (this.#cursorsDueAt !== Infinity) return;
+    this.#cursorsDueAt = this.parts.clock.now() + this.parts.settings.flushIntervalMs;
+    this.host.wakeAt(this, this.#cursorsDueAt);
+  }
+
+  async #writeCursors(): Promise<void> {
+    try {
+      await this.#writer.write(writeCursors);
+    } catch (error) {
+      if (this.#lost) return;
+      this.parts.logger.warn({ err: error, topic: this.topic, group: this.group }, 'could not write cursors');
+      this.#writeCursorsSoon();
+    }
+  }
+
+  #used(): void {
+    this.markUsed(this.parts.clock.now());
+  }
+
+  /** Calls the listeners once for all that became ready in this turn. */
+  #ready(): void {
+    if (this.#readyScheduled) return;
+    this.#readyScheduled = true;
+    queueMicrotask(() => {
+      this.#readyScheduled = false;
+      for (const listener of [...this.#readyListeners]) listener();
+    });
+  }
+}
