@@ -27,7 +27,8 @@ export interface CheckStore {
   claimOne(transactionId: string, now: number, leaseMs: number): Promise<ClaimedCheck | null>;
   /**
    * Stores how an ask ended, counts it as answered where it was, gives the claim back, and sets when the next ask is due,
-   * or parks the transaction (one that is parked stays as it is). Fenced by the claim's token: false when the claim was lost or the transaction is no longer open (nothing is changed then).
+   * or parks the transaction (one that is parked stays as it is). Fenced by the claim's token: false when the claim was
+   * lost (nothing is changed then), or when the transaction was resolved meanwhile (only its history is changed then).
    * Keeps the last `historyMax` attempts.
    */
   record(

@@ -25,20 +25,7 @@ export function insertTransactions(items: PrepareItem[], now: number, statementB
     const placements = emptyPlacements(messages.length);
     insert
       .row(refs.length + placements.length)
-      .push(
-        transactionId,
-        producer,
-        transactionStateCode.prepared,
-        dueAt,
-        now,
-        dueAt,
-        refs,
-        placements,
-        0,
-        0,
-        0,
-        0,
-      );
+      .push(transactionId, producer, transactionStateCode.prepared, dueAt, now, dueAt, refs, placements, 0, 0, 0, 0);
   }
   return insert.statements();
 }

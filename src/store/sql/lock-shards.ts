@@ -1,4 +1,11 @@
-import { listPlaceholders, textOf, type SqlDialect, type SqlSession, type SqlValue, type Statement } from './database.js';
+import {
+  listPlaceholders,
+  textOf,
+  type SqlDialect,
+  type SqlSession,
+  type SqlValue,
+  type Statement,
+} from './database.js';
 import { selectShards, shardsOf } from './topic-shards.js';
 
 /** A shard whose row is locked: nobody else numbers messages in it until this database transaction ends. */
