@@ -38,6 +38,9 @@ function topicTables(t: ColumnTypes): string[] {
     `CREATE TABLE IF NOT EXISTS halfbox_topic (
       name ${t.name(127)} NOT NULL, shards ${t.int} NOT NULL, retention_ms ${t.big} NOT NULL,
       body_bytes_max ${t.big} NOT NULL, created_at ${t.big} NOT NULL, PRIMARY KEY (name))${t.suffix}`,
+    // Topics that are gone while their rows are still being deleted.
+    `CREATE TABLE IF NOT EXISTS halfbox_removed_topic (
+      name ${t.name(127)} NOT NULL, removed_at ${t.big} NOT NULL, PRIMARY KEY (name))${t.suffix}`,
     `CREATE TABLE IF NOT EXISTS halfbox_shard (
       topic ${t.name(127)} NOT NULL, shard ${t.int} NOT NULL, first_offset ${t.big} NOT NULL, next_offset ${t.big} NOT NULL,
       last_appended_at ${t.big} NOT NULL, PRIMARY KEY (topic, shard))${t.suffix}`,
@@ -154,7 +157,7 @@ export class Initial1700000000001 implements MigrationInterface {
 
   async down(queryRunner: QueryRunner): Promise<void> {
     const tables =
-      'dead_letter retry lane subscription kept_message scheduled_message message check_attempt transaction audit node producer shard_log shard topic store';
+      'dead_letter retry lane subscription kept_message scheduled_message message check_attempt transaction audit node producer shard_log shard removed_topic topic store';
     for (const table of tables.split(' ')) await queryRunner.query(`DROP TABLE IF EXISTS halfbox_${table}`);
   }
 }

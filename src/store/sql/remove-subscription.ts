@@ -86,15 +86,21 @@ function isIdle(row: SqlRow, at: number): boolean {
 }
 
 /** Refuses when anything is unsettled, retrying or dead; what it read stays locked until the removal is decided. */
-async function requireEmpty(database: SqlDatabase, session: SqlSession, topic: string, group: string): Promise<void> {
-  const { forUpdate } = database.dialect;
+export async function requireEmpty(
+  database: SqlDatabase,
+  session: SqlSession,
+  topic: string,
+  group: string,
+): Promise<void> {
+  const { byPrimaryKey, forUpdate } = database.dialect;
   const [lanes, shards, retries, dead] = await session.run(
     {
-      sql: `SELECT ${laneColumns} FROM halfbox_lane WHERE topic = ? AND consumer_group = ? ORDER BY shard${forUpdate}`,
+      sql: `SELECT ${laneColumns} FROM halfbox_lane${byPrimaryKey}
+        WHERE topic = ? AND consumer_group = ? ORDER BY shard${forUpdate}`,
       params: [topic, group],
     },
     {
-      sql: `SELECT shard, next_offset FROM halfbox_shard WHERE topic = ? ORDER BY shard${forUpdate}`,
+      sql: `SELECT shard, next_offset FROM halfbox_shard${byPrimaryKey} WHERE topic = ? ORDER BY shard${forUpdate}`,
       params: [topic],
     },
     { sql: 'SELECT 1 FROM halfbox_retry WHERE topic = ? AND consumer_group = ? LIMIT 1', params: [topic, group] },

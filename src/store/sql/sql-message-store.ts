@@ -9,9 +9,11 @@ import type { NodeStore } from '../node-store.js';
 import type { RetentionStore } from '../retention-store.js';
 import type { ScheduleStore } from '../schedule-store.js';
 import type { SubscriptionStore } from '../subscription-store.js';
+import { SqlCatalogStore } from './catalog.js';
 import type { SqlDatabase } from './database.js';
 import { SqlHalfStore } from './half.js';
 import { SqlLaneStore } from './lanes.js';
+import { SqlNodeStore } from './nodes.js';
 import { SqlSubscriptionStore } from './subscriptions.js';
 
 /** The store on any SQL database: its facets share one {@link SqlDatabase}. */
@@ -32,6 +34,8 @@ export class SqlMessageStore implements MessageStore {
   constructor(private readonly database: SqlDatabase) {
     this.description = database.description;
     this.batchBytesMax = database.statementBytesMax;
+    this.catalog = new SqlCatalogStore(database);
+    this.nodes = new SqlNodeStore(database);
     this.half = new SqlHalfStore(database);
     this.lanes = new SqlLaneStore(database);
     this.subscriptions = new SqlSubscriptionStore(database);
