@@ -1,9 +1,9 @@
 import type { Clock } from '../message/clock.js';
 import type { BackgroundService } from '../runtime/background-service.js';
 import { Loop } from '../runtime/loop.js';
-import type { CatalogStore, Producer } from '../store/catalog-store.js';
+import type { CatalogStore } from '../store/catalog-store.js';
 import type { ClaimedCheck } from '../store/check-store.js';
-import type { LookupStore, TransactionView } from '../store/lookup-store.js';
+import type { LookupStore } from '../store/lookup-store.js';
 import { AskQueue } from './ask-queue.js';
 import { CheckAsking, type CheckAskingParts } from './check-asking.js';
 import { CheckNow } from './check-now.js';
@@ -77,13 +77,13 @@ export class CheckBack implements BackgroundService {
   }
 
   /** Asks about one transaction at once: see {@link CheckNow.check}. */
-  checkNow(transactionId: string): Promise<TransactionView> {
+  checkNow(transactionId: string): Promise<void> {
     return this.#now.check(transactionId);
   }
 
-  /** True when the producer has no way to be asked, or did not answer its last ask on this node. */
-  isUnreachable(producer: Producer): boolean {
-    return this.#producers.askerOf(producer) === null || this.#queue.isUnreachable(producer.name);
+  /** False while the producer's last ask on this node was not answered. */
+  reachable(producer: string): boolean {
+    return !this.#queue.isUnreachable(producer);
   }
 
   /** To be called when a producer was changed or deleted: its next ask uses the new row. */

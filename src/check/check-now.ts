@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Problem } from '../message/problem.js';
-import type { LookupStore, TransactionView } from '../store/lookup-store.js';
+import type { LookupStore } from '../store/lookup-store.js';
 import type { AskQueue } from './ask-queue.js';
 import type { CheckAsking, CheckAskingParts } from './check-asking.js';
 import type { ProducerDirectory } from './producer-directory.js';
@@ -20,11 +20,11 @@ export class CheckNow {
   ) {}
 
   /**
-   * Asks at once, prepared or parked, backed off or not, and answers the state afterwards. Where another caller or node
-   * is asking just now, waits for that ask; a final transaction is answered as it is.
-   * `transaction-not-found`; `overloaded` when too many are asked so.
+   * Asks at once, prepared or parked, backed off or not, and resolves when the answer, or its absence, is stored. Where
+   * another caller or node is asking just now, waits for that ask. Asks nothing about a final or an unknown transaction.
+   * `overloaded` when too many are asked so.
    */
-  async check(transactionId: string): Promise<TransactionView> {
+  async check(transactionId: string): Promise<void> {
     if (this.#asking >= this.parts.settings.checkNowMax) {
       throw new Problem('overloaded', 'too many transactions are being checked', { retryAfterMs: 1_000 });
     }
@@ -34,9 +34,6 @@ export class CheckNow {
     } finally {
       this.#asking -= 1;
     }
-    const view = await this.parts.lookup.getTransaction(transactionId, false);
-    if (!view) throw new Problem('transaction-not-found', `transaction ${transactionId} does not exist`);
-    return view;
   }
 
   async #ask(transactionId: string): Promise<void> {

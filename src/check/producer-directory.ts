@@ -33,12 +33,8 @@ export class ProducerDirectory {
     let row = this.#rows.get(name);
     if (!row) this.#rows.set(name, (row = { found: await this.catalog.getProducer(name) }));
     if (!row.found) return { producer: null, secrets: null, asker: null };
-    return { ...row.found, asker: this.askerOf(row.found.producer) };
-  }
-
-  /** The way to ask this producer now; null when there is none. */
-  askerOf(producer: Producer): ProducerAsker | null {
-    return this.askers.find((asker) => asker.canAsk(producer)) ?? null;
+    const { producer } = row.found;
+    return { ...row.found, asker: this.askers.find((asker) => asker.canAsk(producer)) ?? null };
   }
 
   /** To be called when the producer was changed or deleted. */

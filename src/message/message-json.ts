@@ -1,3 +1,4 @@
+import { textWithBody } from './body-json.js';
 import type { MessageBody, MessageContent, StoredMessage } from './message.js';
 
 /** Where and how often a message is being delivered, as consumers see it. */
@@ -52,10 +53,5 @@ export function messageJson(message: StoredMessage, delivery?: DeliveryFields): 
 
 /** The same as JSON text. A JSON body is put in as it is stored, without being parsed again. */
 export function messageText(message: StoredMessage, delivery?: DeliveryFields): string {
-  const fields = JSON.stringify(storedFields(message, delivery));
-  const body =
-    message.body.json !== undefined
-      ? `"body":${message.body.json}`
-      : `"bodyBase64":"${message.body.bytes.toString('base64')}"`;
-  return `${fields.slice(0, -1)},${body}}`;
+  return textWithBody(storedFields(message, delivery), message.body);
 }
