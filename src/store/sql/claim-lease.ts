@@ -25,7 +25,7 @@ export function claimLease(
     if (taken?.affectedRows !== 1) return null;
     const [, lanes, subscriptions] = await session.finish(
       {
-        sql: 'UPDATE halfbox_lane SET epoch = ? WHERE topic = ? AND consumer_group = ?',
+        sql: `UPDATE halfbox_lane${database.dialect.byPrimaryKey} SET epoch = ? WHERE topic = ? AND consumer_group = ?`,
         params: [epoch + 1, topic, group],
       },
       {

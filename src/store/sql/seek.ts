@@ -20,7 +20,7 @@ export async function seek(database: SqlDatabase, topic: string, group: string, 
     const epoch = Number(row['epoch']) + 1;
     await session.run(
       {
-        sql: 'UPDATE halfbox_lane SET epoch = ? WHERE topic = ? AND consumer_group = ?',
+        sql: `UPDATE halfbox_lane${database.dialect.byPrimaryKey} SET epoch = ? WHERE topic = ? AND consumer_group = ?`,
         params: [epoch, topic, group],
       },
       { sql: 'DELETE FROM halfbox_retry WHERE topic = ? AND consumer_group = ?', params: [topic, group] },

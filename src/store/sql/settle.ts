@@ -1,14 +1,15 @@
-import type { LaneCursor, NewDeadLetter, RetryEntry, Settlement } from '../lane-store.js';
-import { rowPlaceholders, type SqlDatabase, type SqlDialect, type SqlValue, type Statement } from './database.js';
+import type { LaneCursor, NewDeadLetter, Settlement } from '../lane-store.js';
+import type { SqlDatabase, SqlValue, Statement } from './database.js';
 import { packGiven } from './lane-row.js';
 import { deleteRetries } from './delete-retries.js';
+import { MultiRowInsert } from './multi-row-insert.js';
 import { retryColumns, retryValues } from './retry-row.js';
-
-/** Rows of one INSERT at most. */
-const rowsMax = 500;
 
 const retryKey = ['topic', 'consumer_group', 'shard', 'log_offset'];
 const retryReplaced = ['message_id', 'tag', 'key_hash', 'state', 'attempt', 'due_at', 'error', 'first_failed_at'];
+
+const deadLetterColumns =
+  'id, topic, consumer_group, shard, log_offset, message_id, tag, key_hash, attempts, error, first_failed_at, died_at';
 
 interface FencedUpdate {
   settlement: Settlement;
@@ -43,7 +44,7 @@ export async function settle(database: SqlDatabase, settlements: Settlement[]): 
     });
     if (!cursorsOnly) {
       const stored = settlements.filter((settlement) => !fenced.has(settlement));
-      await session.finish(...entryStatements(database.dialect, stored));
+      await session.finish(...entryStatements(database, stored));
     }
     return settlements.map((settlement) => (fenced.has(settlement) ? 'fenced' : 'stored'));
   });
@@ -81,35 +82,40 @@ function updateLane({ settlement, cursor }: FencedUpdate): Statement {
   };
 }
 
-function entryStatements(dialect: SqlDialect, settlements: Settlement[]): Statement[] {
-  const deletes = settlements.flatMap(({ topic, group, retriesDelete }) => deleteRetries(topic, group, retriesDelete));
-  const retries = settlements.flatMap(({ topic, group, retriesPut }) =>
-    retriesPut.map((entry: RetryEntry): SqlValue[] => [topic, group, ...retryValues(entry)]),
+function entryStatements(database: SqlDatabase, settlements: Settlement[]): Statement[] {
+  const { dialect, statementBytesMax } = database;
+  const retries = new MultiRowInsert(
+    'halfbox_retry',
+    `topic, consumer_group, ${retryColumns}`,
+    statementBytesMax,
+    dialect.onConflictUpdate(retryKey, retryReplaced),
   );
-  const dead = settlements.flatMap(({ topic, group, deadLetters }) =>
-    deadLetters.map((letter) => deadLetterValues(topic, group, letter)),
+  const dead = new MultiRowInsert(
+    'halfbox_dead_letter',
+    deadLetterColumns,
+    statementBytesMax,
+    dialect.onConflictKeep(['id']),
   );
-  return [
-    ...deletes,
-    ...inserts(
-      `halfbox_retry (topic, consumer_group, ${retryColumns})`,
-      retries,
-      dialect.onConflictUpdate(retryKey, retryReplaced),
-    ),
-    ...inserts(
-      `halfbox_dead_letter (id, topic, consumer_group, shard, log_offset, message_id, tag, key_hash, attempts, error,
-        first_failed_at, died_at)`,
-      dead,
-      dialect.onConflictKeep(['id']),
-    ),
-  ];
+  const deletes: Statement[] = [];
+  for (const { topic, group, retriesPut, retriesDelete, deadLetters } of settlements) {
+    deletes.push(...deleteRetries(topic, group, retriesDelete));
+    for (const entry of retriesPut) {
+      retries.row(bytesOfError(entry.error)).push(topic, group, ...retryValues(entry));
+    }
+    for (const letter of deadLetters) {
+      dead.row(bytesOfError(letter.error)).push(letter.id, topic, group, ...deadLetterValues(letter));
+    }
+  }
+  return [...deletes, ...retries.statements(), ...dead.statements()];
 }
 
-function deadLetterValues(topic: string, group: string, letter: NewDeadLetter): SqlValue[] {
+/** Room for an error's text in a statement: three bytes a character cover UTF-8 as well as escapes. */
+function bytesOfError(error: string | undefined): number {
+  return (error?.length ?? 0) * 3;
+}
+
+function deadLetterValues(letter: NewDeadLetter): SqlValue[] {
   return [
-    letter.id,
-    topic,
-    group,
     letter.shard,
     letter.offset,
     letter.ref.id,
@@ -120,16 +126,4 @@ function deadLetterValues(topic: string, group: string, letter: NewDeadLetter): 
     letter.firstFailedAt,
     letter.diedAt,
   ];
-}
-
-function inserts(into: string, rows: SqlValue[][], onConflict: string): Statement[] {
-  const statements: Statement[] = [];
-  for (let start = 0; start < rows.length; start += rowsMax) {
-    const batch = rows.slice(start, start + rowsMax);
-    statements.push({
-      sql: `INSERT INTO ${into} VALUES ${rowPlaceholders(batch.length, batch[0]?.length ?? 0)}${onConflict}`,
-      params: batch.flat(),
-    });
-  }
-  return statements;
 }

@@ -11,6 +11,7 @@ import type { ScheduleStore } from '../schedule-store.js';
 import type { SubscriptionStore } from '../subscription-store.js';
 import { SqlCatalogStore } from './catalog.js';
 import type { SqlDatabase } from './database.js';
+import { SqlDeadLetterStore } from './dead-letters.js';
 import { SqlHalfStore } from './half.js';
 import { SqlLaneStore } from './lanes.js';
 import { SqlNodeStore } from './nodes.js';
@@ -38,6 +39,7 @@ export class SqlMessageStore implements MessageStore {
     this.nodes = new SqlNodeStore(database);
     this.half = new SqlHalfStore(database);
     this.lanes = new SqlLaneStore(database);
+    this.deadLetters = new SqlDeadLetterStore(database);
     this.subscriptions = new SqlSubscriptionStore(database);
   }
 

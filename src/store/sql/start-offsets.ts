@@ -58,8 +58,9 @@ export async function lockStartOffsets(
   position: StartPosition,
   searched: ShardOffsets | undefined,
 ): Promise<ShardOffsets> {
+  const { byPrimaryKey, forUpdate } = database.dialect;
   const [locked] = await session.run({
-    sql: `SELECT shard, first_offset, next_offset FROM halfbox_shard WHERE topic = ? ORDER BY shard${database.dialect.forUpdate}`,
+    sql: `SELECT shard, first_offset, next_offset FROM halfbox_shard${byPrimaryKey} WHERE topic = ? ORDER BY shard${forUpdate}`,
     params: [topic],
   });
   const shards = locked?.rows ?? [];
