@@ -15,6 +15,9 @@ import { SqlDeadLetterStore } from './dead-letters.js';
 import { SqlHalfStore } from './half.js';
 import { SqlLaneStore } from './lanes.js';
 import { SqlNodeStore } from './nodes.js';
+import { SqlCheckStore } from './checks.js';
+import { SqlScheduleStore } from './schedule.js';
+import { SqlLookupStore } from './lookup.js';
 import { SqlSubscriptionStore } from './subscriptions.js';
 
 /** The store on any SQL database: its facets share one {@link SqlDatabase}. */
@@ -38,6 +41,9 @@ export class SqlMessageStore implements MessageStore {
     this.catalog = new SqlCatalogStore(database);
     this.nodes = new SqlNodeStore(database);
     this.half = new SqlHalfStore(database);
+    this.checks = new SqlCheckStore(database);
+    this.schedule = new SqlScheduleStore(database);
+    this.lookup = new SqlLookupStore(database);
     this.lanes = new SqlLaneStore(database);
     this.deadLetters = new SqlDeadLetterStore(database);
     this.subscriptions = new SqlSubscriptionStore(database);
