@@ -23,8 +23,8 @@ export interface EngineQueue {
   remove(ids: string[]): Promise<void>;
   /** Which of these ids the engine does not know (waiting, running or ended). */
   missing(ids: string[]): Promise<string[]>;
-  /** The JSON text of each of these jobs; null where the engine has none. */
-  read(ids: string[]): Promise<(string | null)[]>;
+  /** Removes the waiting jobs that are not among these: a new owner clears away what no longer counts. Answers how many. */
+  retainWaiting(ids: string[]): Promise<number>;
   /**
    * Ends, as failed with the error `worker-lost`, the running jobs whose worker has gone. To be called every few seconds
    * at least: a job that looks abandoned at one call is ended by the next. Answers how many were ended.

@@ -9,15 +9,15 @@ export interface LoopOptions {
   intervalMs: number;
   clock: Clock;
   logger: Logger;
-  /** Wait after a run that failed; doubles up to 30 s while runs go on failing. Default: `intervalMs`. */
+  /** Wait after a run that failed; doubles while runs go on failing. Default: `intervalMs`. */
   retryMs?: number;
+  /** The longest such wait. Default 30 s. */
+  retryMsMax?: number;
 }
-
-const retryMsMax = 30_000;
 
 /**
  * Calls `runOnce` again and again: at once after a full batch, else after the interval or when woken.
- * Runs never overlap. A run that throws is logged, and tried again after a growing wait.
+ * Runs never overlap. A run that throws is logged (as a warning the first time in a row), and tried again after a growing wait.
  */
 export class Loop implements BackgroundService {
   private timer: NodeJS.Timeout | undefined;
@@ -71,9 +71,11 @@ export class Loop implements BackgroundService {
       if (await this.runOnce(this.options.clock.now())) waitMs = 0;
       this.failures = 0;
     } catch (error) {
-      waitMs = Math.min(retryMsMax, (this.options.retryMs ?? this.options.intervalMs) * 2 ** this.failures);
+      const { retryMs, retryMsMax, intervalMs, name, logger } = this.options;
+      waitMs = Math.min(retryMsMax ?? 30_000, (retryMs ?? intervalMs) * 2 ** this.failures);
+      const level = this.failures === 0 ? 'warn' : 'debug';
       this.failures = Math.min(this.failures + 1, 16);
-      this.options.logger.warn({ err: error, loop: this.options.name, retryInMs: waitMs }, 'a background run failed');
+      logger[level]({ err: error, loop: name, retryInMs: waitMs }, 'a background run failed');
     }
     this.running = undefined;
     const wokenFor = this.wokenFor;

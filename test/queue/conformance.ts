@@ -149,9 +149,21 @@ export function queueEngineConformance(
       expect(await queue.drain(4)).toHaveLength(4);
     });
 
-    it('gives back the text of a job', async () => {
-      await queue.enqueue([job('a:0:1', { big: '12345678901234567890' })]);
-      expect(await queue.read(['none:0:1', 'a:0:1'])).toEqual([null, '{"id":"a:0:1","big":"12345678901234567890"}']);
+    it('clears away waiting jobs that are not to be retained, and no others', async () => {
+      const { opened, open } = gate();
+      let running = false;
+      work(async (message) => {
+        if (message.id !== 'running:0:1') return;
+        running = true;
+        await opened;
+      });
+      await queue.enqueue([job('ended:0:1'), job('running:0:1'), job('mine:0:1'), job('old:0:1'), job('older:0:1')]);
+      await until('a job runs', () => running);
+      expect(await queue.retainWaiting(['mine:0:1', 'never:0:1'])).toBe(2);
+      const ids = ['ended:0:1', 'running:0:1', 'mine:0:1', 'old:0:1', 'older:0:1'];
+      expect(await queue.missing(ids)).toEqual(['old:0:1', 'older:0:1']);
+      open();
+      expect((await drained(3)).map(({ id }) => id)).toEqual(['ended:0:1', 'running:0:1', 'mine:0:1']);
     });
 
     it('wakes when a job has ended, until the listener is removed', async () => {

@@ -1,7 +1,15 @@
 import type Bull from 'bull';
 import type { EngineJob, EngineOutcome, EngineQueue } from '../queue-engine.js';
 import { type BullPlace, openBullQueue } from './open-bull-queue.js';
-import { addJobs, drainEnded, failAbandoned, findMissing, type RedisScript, removeEnded } from './scripts.js';
+import {
+  addJobs,
+  drainEnded,
+  failAbandoned,
+  findMissing,
+  type RedisScript,
+  removeEnded,
+  retainWaiting,
+} from './scripts.js';
 
 /** One call to Redis adds at most this many jobs and, unless one alone is larger, this many characters. */
 const callJobsMax = 500;
@@ -63,14 +71,8 @@ export class BullQueue implements EngineQueue {
     return missing;
   }
 
-  async read(ids: string[]): Promise<(string | null)[]> {
-    const pipeline = this.place.connections.client.pipeline();
-    for (const id of ids) pipeline.hget(this.key + id, 'data');
-    const answers = (await pipeline.exec()) ?? [];
-    return answers.map(([error, data]) => {
-      if (error) throw error;
-      return data as string | null;
-    });
+  async retainWaiting(ids: string[]): Promise<number> {
+    return (await this.run(retainWaiting, ids)) as number;
   }
 
   async failAbandoned(): Promise<number> {
@@ -89,6 +91,8 @@ export class BullQueue implements EngineQueue {
 
   /** Bull's global pause: running jobs end, waiting ones wait, for every worker of the queue. */
   async setPaused(paused: boolean): Promise<void> {
+    const isPaused = (await this.place.connections.client.exists(`${this.key}meta-paused`)) === 1;
+    if (isPaused === paused) return;
     if (paused) await this.bull().pause();
     else await this.bull().resume();
   }

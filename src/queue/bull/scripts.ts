@@ -119,3 +119,24 @@ for _, id in ipairs(redis.call('LRANGE', prefix .. 'active', 0, -1)) do
 end
 return answer`,
 );
+
+/** Removes the waiting jobs that are not in ARGV; running ones are left alone. Answers how many were removed. */
+export const retainWaiting = new RedisScript(
+  'halfboxRetainWaiting',
+  `
+local prefix = KEYS[1]
+local retained = {}
+for _, id in ipairs(ARGV) do retained[id] = true end
+local removed = 0
+for _, list in ipairs({ 'wait', 'paused' }) do
+  for _, id in ipairs(redis.call('LRANGE', prefix .. list, 0, -1)) do
+    if not retained[id] then
+      redis.call('LREM', prefix .. list, 1, id)
+      redis.call('ZREM', prefix .. 'priority', id)
+      redis.call('UNLINK', prefix .. id, prefix .. id .. ':logs')
+      removed = removed + 1
+    end
+  end
+end
+return removed`,
+);

@@ -56,8 +56,14 @@ export class MemoryQueue implements EngineQueue {
     return Promise.resolve(ids.filter((id) => !this.jobs.has(id)));
   }
 
-  read(ids: string[]): Promise<(string | null)[]> {
-    return Promise.resolve(ids.map((id) => this.jobs.get(id)?.json ?? null));
+  retainWaiting(ids: string[]): Promise<number> {
+    const retained = new Set(ids);
+    const others = [...this.waiting].filter((id) => !retained.has(id));
+    for (const id of others) {
+      this.waiting.delete(id);
+      this.jobs.delete(id);
+    }
+    return Promise.resolve(others.length);
   }
 
   /** Always 0: a handler in this process cannot go without the jobs. */

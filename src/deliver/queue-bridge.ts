@@ -1,0 +1,250 @@
+import type { Clock } from '../message/clock.js';
+import { messageText } from '../message/message-json.js';
+import type { EngineJob, EngineOutcome, EngineQueue, QueueEngine } from '../queue/queue-engine.js';
+import type {
+  DeliveryOutcome,
+  DeliveryResult,
+  OwnedSubscription,
+  SubscriptionConsumer,
+} from '../relay/owned-subscription.js';
+import type { Events } from '../runtime/events.js';
+import type { Logger } from '../runtime/logger.js';
+import { Loop } from '../runtime/loop.js';
+import { queueBridgeDefaults, type QueueBridgeEvents, type QueueBridgeSettings } from './queue-bridge-settings.js';
+import { jobIdOf, type QueuedTry, QueueWindow } from './queue-window.js';
+
+/** What a try is recorded as that the engine no longer knew. */
+export const engineLost = 'engine-lost';
+
+export interface QueueBridgeParts {
+  engine: QueueEngine;
+  /** The store's time. */
+  clock: Clock;
+  logger: Logger;
+  events: Events<QueueBridgeEvents>;
+}
+
+/**
+ * Carries one owned subscription to its queue and the outcomes back. A job is removed from the engine only after its
+ * outcome is stored; what the engine lost is tried again as the next attempt; while the engine or the store is away,
+ * everything waits and is tried again. So the engine can be wiped at any time, and nothing is lost.
+ */
+export class QueueBridge implements SubscriptionConsumer {
+  private readonly settings: QueueBridgeSettings;
+  private readonly window: QueueWindow;
+  private readonly queue: EngineQueue;
+  private readonly filling: Loop;
+  private readonly settling: Loop;
+  private stopListening: (() => void)[] = [];
+  /** Whether what an earlier owner left in the engine is known. */
+  private adopted = false;
+  /** Given out and perhaps not in the engine. */
+  private unsent: EngineJob[] = [];
+  /** Stored and perhaps still in the engine. */
+  private unremoved: string[] = [];
+  private outcomeWaiting = false;
+  private queuePaused: boolean | undefined;
+  private reconcileAt = 0;
+
+  constructor(
+    private readonly owned: OwnedSubscription,
+    private readonly parts: QueueBridgeParts,
+    settings: Partial<QueueBridgeSettings> = {},
+  ) {
+    this.settings = { ...queueBridgeDefaults, ...settings };
+    const { windowMax, windowCharactersMax } = this.settings;
+    this.window = new QueueWindow(windowMax, windowCharactersMax);
+    this.queue = parts.engine.open(owned.topic, owned.group);
+    this.filling = this.loop('fill', () => this.fill());
+    this.settling = this.loop('settle', (now) => this.settleAndReconcile(now));
+  }
+
+  /** Resolves at once; the engine may be away. */
+  start(): Promise<void> {
+    this.stopListening = [
+      this.owned.onReady(() => this.filling.wake()),
+      this.queue.onOutcome(() => {
+        this.outcomeWaiting = true;
+        this.settling.wake(this.window.count > 64 ? this.settings.lingerMs : 0);
+      }),
+    ];
+    this.filling.start();
+    this.settling.start();
+    return Promise.resolve();
+  }
+
+  /** Workers keep the jobs they have: a successor settles them. Bounded by what one call to engine and store may take. */
+  async stop(): Promise<void> {
+    for (const stop of this.stopListening.splice(0)) stop();
+    await Promise.all([this.filling.stop(), this.settling.stop()]);
+    try {
+      if (this.adopted) {
+        await this.send();
+        this.outcomeWaiting = true;
+        await this.settleEnded();
+      }
+    } catch (error) {
+      const { topic, group } = this.owned;
+      this.parts.logger.debug({ err: error, topic, group }, 'a queue was left without settling what had ended');
+    }
+    await this.queue.close();
+  }
+
+  /** Takes what there is room for and enqueues it. Answers whether more may be ready. */
+  async fill(): Promise<boolean> {
+    if (!this.adopted) await this.adopt();
+    await this.followPause();
+    await this.send();
+    const most = Math.min(this.window.room, this.settings.takeMax);
+    if (most === 0) return false;
+    const deliveries = await this.owned.take(most, this.settings.claimMs);
+    for (const delivery of deliveries) {
+      const id = jobIdOf(delivery);
+      const json = messageText(delivery.message, delivery);
+      this.window.add(id, delivery, json.length, false);
+      this.unsent.push({ id, json });
+    }
+    await this.send();
+    return deliveries.length === most;
+  }
+
+  /** Stores outcomes, then removes their jobs. Answers whether more may wait. */
+  async settleEnded(): Promise<boolean> {
+    await this.removeStored();
+    if (!this.adopted || (this.window.count === 0 && !this.outcomeWaiting)) return false;
+    this.outcomeWaiting = false;
+    const outcomes = await this.queue.drain(this.settings.drainMax);
+    if (outcomes.length === 0) return false;
+    const known = outcomes.filter(({ id }) => this.window.has(id));
+    await this.settle(known.map((outcome) => [outcome.id, resultOf(outcome)]));
+    // Whatever this owner did not give out, or take over, counts no longer.
+    this.ignored(outcomes.length - known.length);
+    this.unremoved = outcomes.map(({ id }) => id);
+    this.filling.wake();
+    await this.removeStored();
+    return outcomes.length >= this.settings.drainMax;
+  }
+
+  /** Finds what the engine has lost and whose workers have gone, and makes claims last. */
+  async reconcile(): Promise<void> {
+    // The engine may have forgotten it, or remember an older one.
+    this.queuePaused = undefined;
+    if (!this.adopted || this.window.count === 0) return;
+    const abandoned = await this.queue.failAbandoned();
+    if (abandoned > 0) {
+      this.emit('workerLost', abandoned);
+      this.outcomeWaiting = true;
+      this.settling.wake();
+    }
+    await this.settleLost();
+    await this.extendClaims();
+  }
+
+  /** One after the other: what is being settled must not look lost, or its claim ended, to the other. */
+  private async settleAndReconcile(now: number): Promise<boolean> {
+    const more = await this.settleEnded();
+    if (now >= this.reconcileAt) {
+      await this.reconcile();
+      this.reconcileAt = now + this.settings.reconcileMs;
+    }
+    return more;
+  }
+
+  /** Learns what an earlier owner has left with the engine. */
+  private async adopt(): Promise<void> {
+    for (const delivery of await this.owned.inFlight()) {
+      const id = jobIdOf(delivery);
+      if (!this.window.has(id)) this.window.add(id, delivery, 0, true);
+    }
+    this.ignored(await this.queue.retainWaiting(this.window.ids()));
+    await this.settleLost();
+    this.adopted = true;
+    this.outcomeWaiting = true;
+    this.settling.wake();
+  }
+
+  private async send(): Promise<void> {
+    // A job of a call that failed may have been added all the same, and have been settled since.
+    this.unsent = this.unsent.filter(({ id }) => this.window.has(id));
+    if (this.unsent.length === 0) return;
+    const jobs = this.unsent;
+    await this.queue.enqueue(jobs);
+    this.unsent = [];
+    for (const { id } of jobs) {
+      const queued = this.window.get(id);
+      if (queued !== undefined) queued.enqueued = true;
+    }
+  }
+
+  private async removeStored(): Promise<void> {
+    if (this.unremoved.length === 0) return;
+    await this.queue.remove(this.unremoved);
+    this.unremoved = [];
+  }
+
+  private async settleLost(): Promise<void> {
+    const missing = await this.queue.missing(this.window.enqueuedIds());
+    // One that was settled while this was asked is missing because it was removed.
+    const lost = missing.filter((id) => this.window.has(id));
+    if (lost.length === 0) return;
+    await this.settle(lost.map((id) => [id, { kind: 'nack', error: engineLost, delayMs: 0 }]));
+    this.emit('engineLost', lost.length);
+    this.filling.wake();
+  }
+
+  private async settle(ended: [id: string, result: DeliveryResult][]): Promise<void> {
+    if (ended.length === 0) return;
+    const outcomes = ended.map(([id, result]): DeliveryOutcome => ({ ...this.queued(id).delivery, result }));
+    const results = await this.owned.settle(outcomes);
+    for (const [id] of ended) this.window.delete(id);
+    this.ignored(results.filter((result) => result === 'stale').length);
+  }
+
+  private async extendClaims(): Promise<void> {
+    const { claimMs } = this.settings;
+    const now = this.parts.clock.now();
+    const ids = this.window.endingBefore(now + claimMs / 2);
+    if (ids.length === 0) return;
+    const results = await this.owned.extend(
+      ids.map((id) => this.queued(id).delivery),
+      claimMs,
+    );
+    ids.forEach((id, index) => {
+      if (results[index] === 'stale') this.window.delete(id);
+      else {
+        const queued = this.window.get(id);
+        if (queued !== undefined) queued.claimedUntil = now + claimMs;
+      }
+    });
+  }
+
+  private async followPause(): Promise<void> {
+    const { paused } = this.owned;
+    if (paused === this.queuePaused) return;
+    await this.queue.setPaused(paused);
+    this.queuePaused = paused;
+  }
+
+  private queued(id: string): QueuedTry {
+    return this.window.get(id) as QueuedTry;
+  }
+
+  private ignored(count: number): void {
+    if (count > 0) this.emit('ignored', count);
+  }
+
+  private emit(name: keyof QueueBridgeEvents, count: number): void {
+    this.parts.events.emit(name, { topic: this.owned.topic, group: this.owned.group, count });
+  }
+
+  private loop(name: string, run: (now: number) => Promise<boolean>): Loop {
+    const { pollMs: intervalMs, retryMs, retryMsMax } = this.settings;
+    const { clock, logger } = this.parts;
+    const { topic, group } = this.owned;
+    return new Loop(run, { name: `queue-${name} ${topic}.${group}`, intervalMs, clock, logger, retryMs, retryMsMax });
+  }
+}
+
+function resultOf({ ok, error }: EngineOutcome): DeliveryResult {
+  return ok ? { kind: 'ack' } : { kind: 'nack', error: error || 'failed without a reason' };
+}
