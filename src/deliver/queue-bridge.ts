@@ -127,9 +127,9 @@ export class QueueBridge implements SubscriptionConsumer {
 
   /** Finds what the engine has lost and whose workers have gone, and makes claims last. */
   async reconcile(): Promise<void> {
+    if (!this.adopted || this.window.count === 0) return;
     // The engine may have forgotten it, or remember an older one.
     this.queuePaused = undefined;
-    if (!this.adopted || this.window.count === 0) return;
     const abandoned = await this.queue.failAbandoned();
     if (abandoned > 0) {
       this.emit('workerLost', abandoned);

@@ -1,0 +1,156 @@
+import type { Clock } from '../message/clock.js';
+import type { BackgroundService } from '../runtime/background-service.js';
+import type { Logger } from '../runtime/logger.js';
+import { Loop } from '../runtime/loop.js';
+import type { RetentionStore } from '../store/retention-store.js';
+import type { OverdueBacklogs } from './overdue-backlogs.js';
+
+/** Lengths of time are milliseconds. How long resolved transactions and messages are kept is stored with them and their topics. */
+export interface RetentionSettings {
+  /** Between two runs. Default 60 s. */
+  intervalMs: number;
+  /** Rows that one database transaction deletes at most, so that other statements don't wait. Default 500. */
+  batchMax: number;
+  /** Batches of one kind (or one shard) in one run; the rest follows at once in the next. Default 200. */
+  batchesMax: number;
+  /** How long parked transactions are kept. Default 30 days. */
+  parkedRetentionMs: number;
+  /** How long dead letters are kept. Default 30 days. */
+  deadLetterRetentionMs: number;
+}
+
+export const defaultRetentionSettings: RetentionSettings = {
+  intervalMs: 60_000,
+  batchMax: 500,
+  batchesMax: 200,
+  parkedRetentionMs: 30 * 24 * 3_600_000,
+  deadLetterRetentionMs: 30 * 24 * 3_600_000,
+};
+
+/** What was deleted because its time was over. */
+export type Deleted = 'resolved-transactions' | 'parked-transactions' | 'dead-letters' | 'messages';
+
+/** Told what retention deletes, for metrics. Must not throw. */
+export interface RetentionObserver {
+  deleted(what: Deleted, count: number): void;
+}
+
+export const silentRetentionObserver: RetentionObserver = { deleted() {} };
+
+export interface RetentionParts {
+  store: RetentionStore;
+  backlogs: OverdueBacklogs;
+  clock: Clock;
+  settings: RetentionSettings;
+  logger: Logger;
+  observer: RetentionObserver;
+}
+
+/** Shards read per page. */
+const shardsPageMax = 100;
+
+/**
+ * Deletes what is old: rolled-back and other resolved transactions, settled messages by their topic's retention, parked
+ * transactions and dead letters. Never a message that some subscription has not settled: it warns of those instead.
+ * May run on any number of nodes at once.
+ */
+export class Retention implements BackgroundService {
+  readonly #loop: Loop;
+
+  constructor(private readonly parts: RetentionParts) {
+    const { clock, logger, settings } = parts;
+    this.#loop = new Loop((now) => this.runOnce(now), {
+      name: 'retention',
+      intervalMs: settings.intervalMs,
+      clock,
+      logger,
+    });
+  }
+
+  start(): void {
+    this.#loop.start();
+  }
+
+  /** Ends after the batch in hand's run. */
+  async stop(): Promise<void> {
+    await this.#loop.stop();
+  }
+
+  /**
+   * Deletes what is old at `now` (epoch ms), within the bound of one run. True when there may be more. What fails keeps
+   * the rest from nothing; the first error is thrown in the end.
+   */
+  async runOnce(now: number): Promise<boolean> {
+    const { store, settings, backlogs } = this.parts;
+    const errors: unknown[] = [];
+    const attempt = async (run: () => Promise<boolean>): Promise<boolean> => {
+      try {
+        return await run();
+      } catch (error) {
+        errors.push(error);
+        return false;
+      }
+    };
+    const batches: [Deleted, () => Promise<number>][] = [
+      ['resolved-transactions', () => store.purgeResolved(now, settings.batchMax)],
+      ['parked-transactions', () => store.purgeParked(now - settings.parkedRetentionMs, settings.batchMax)],
+      ['dead-letters', () => store.purgeDeadLetters(now - settings.deadLetterRetentionMs, settings.batchMax)],
+    ];
+    let more = false;
+    for (const [what, purge] of batches) {
+      more = (await attempt(() => this.#drain(what, purge))) || more;
+    }
+    more = (await attempt(() => this.#purgeLogs(now, attempt))) || more;
+    await attempt(() => backlogs.report(now));
+    if (errors.length > 0) throw errors[0];
+    return more;
+  }
+
+  async #drain(what: Deleted, purge: () => Promise<number>): Promise<boolean> {
+    const { settings, observer, logger } = this.parts;
+    let count = 0;
+    let full = true;
+    for (let batch = 0; full && batch < settings.batchesMax; batch += 1) {
+      const deleted = await purge();
+      if (deleted > 0) observer.deleted(what, deleted);
+      count += deleted;
+      full = deleted >= settings.batchMax;
+    }
+    // These were never consumed: whoever kept them should learn that they are gone.
+    const loses = what === 'parked-transactions' || what === 'dead-letters';
+    if (count > 0) logger[loses ? 'warn' : 'info']({ what, count }, 'deleted what was older than its retention');
+    return full;
+  }
+
+  async #purgeLogs(now: number, attempt: (run: () => Promise<boolean>) => Promise<boolean>): Promise<boolean> {
+    const { store } = this.parts;
+    let more = false;
+    let after: { topic: string; shard: number } | undefined;
+    let page = await store.purgeableShards(now, after, shardsPageMax);
+    while (page.length > 0) {
+      for (const { topic, shard } of page) {
+        more = (await attempt(() => this.#purgeLog(topic, shard, now))) || more;
+      }
+      after = page.at(-1);
+      page = page.length < shardsPageMax ? [] : await store.purgeableShards(now, after, shardsPageMax);
+    }
+    return more;
+  }
+
+  async #purgeLog(topic: string, shard: number, now: number): Promise<boolean> {
+    const { store, settings, observer, backlogs, logger } = this.parts;
+    let count = 0;
+    for (let batch = 0; batch < settings.batchesMax; batch += 1) {
+      // Whole chunks go, so a batch that is not full says nothing; only an empty one is the end.
+      const deleted = await store.purgeLog(topic, shard, now, settings.batchMax);
+      if (deleted === 0) {
+        if (batch === 0) backlogs.suspect(topic);
+        else logger.info({ what: 'messages', topic, shard, count }, 'deleted what was older than its retention');
+        return false;
+      }
+      observer.deleted('messages', deleted);
+      count += deleted;
+    }
+    return true;
+  }
+}
