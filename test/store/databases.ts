@@ -34,12 +34,12 @@ export interface StoreServer {
   provide(): Promise<{ url: string; remove: () => Promise<void> }>;
 }
 
-// eslint-disable-next-line @typescript-eslint/require-await -- the same shape as a server's
+ 
 async function provideFile(): Promise<{ url: string; remove: () => Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'halfbox-'));
   return {
     url: `sqlite:${join(folder, 'data', 'halfbox.db')}`,
-    // eslint-disable-next-line @typescript-eslint/require-await
+     
     remove: async () => rmSync(folder, { recursive: true, force: true }),
   };
 }

@@ -64,6 +64,8 @@ export class ConnectionSlots {
 
   private giveUp(waiter: Waiter): void {
     this.waiters.delete(waiter);
-    waiter.reject(new Problem('unavailable', 'no connection to the store became free in time', { retryAfterMs: 1_000 }));
+    waiter.reject(
+      new Problem('unavailable', 'no connection to the store became free in time', { retryAfterMs: 1_000 }),
+    );
   }
 }

@@ -21,7 +21,8 @@ const portDefault = 3306;
  * @throws StoreStartError for a parameter that does not exist; the message leaves the credentials out
  */
 export function parseMysqlUrl(text: string): MysqlAddress {
-  if (!URL.canParse(text)) throw new StoreStartError('HALFBOX_STORE_URL is not a URL: mysql://user:password@host:3306/database');
+  if (!URL.canParse(text))
+    throw new StoreStartError('HALFBOX_STORE_URL is not a URL: mysql://user:password@host:3306/database');
   const url = new URL(text);
   const address: MysqlAddress = {
     host: url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
@@ -31,7 +32,9 @@ export function parseMysqlUrl(text: string): MysqlAddress {
     database: decodeURIComponent(url.pathname.replace(/^\//, '')) || databaseDefault,
   };
   if (!/^[A-Za-z0-9_$-]{1,64}$/.test(address.database)) {
-    throw new StoreStartError(`HALFBOX_STORE_URL: ${address.database} is not a database name that halfbox accepts ([A-Za-z0-9_$-], up to 64)`);
+    throw new StoreStartError(
+      `HALFBOX_STORE_URL: ${address.database} is not a database name that halfbox accepts ([A-Za-z0-9_$-], up to 64)`,
+    );
   }
   return withTls(address, url.searchParams);
 }

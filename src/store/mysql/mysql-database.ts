@@ -8,7 +8,13 @@ import { ConnectionSlots } from './connection-slots.js';
 import { MysqlConnection } from './mysql-connection.js';
 import { mysqlDialect } from './mysql-dialect.js';
 import { readMysqlDurability } from './mysql-durability.js';
-import { connectProblem, isMysqlDuplicate, isMysqlRetryable, isMysqlUnavailable, mysqlProblem } from './mysql-errors.js';
+import {
+  connectProblem,
+  isMysqlDuplicate,
+  isMysqlRetryable,
+  isMysqlUnavailable,
+  mysqlProblem,
+} from './mysql-errors.js';
 import type { MysqlServer } from './mysql-server.js';
 import { MysqlSession } from './mysql-session.js';
 

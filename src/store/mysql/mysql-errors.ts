@@ -27,17 +27,26 @@ const unavailableNumbers = new Set([
   1053, // server shutdown in progress
   1114, // table full
   1129, // host blocked
-  1158, 1159, 1160, 1161, // network read and write errors
+  1158,
+  1159,
+  1160,
+  1161, // network read and write errors
   1180, // error during COMMIT
-  1203, 1226, // the user's connections or resources are used up
+  1203,
+  1226, // the user's connections or resources are used up
   1290, // an option such as --read-only prevents it
   1317, // query interrupted
   1792, // read-only transaction
   1836, // read-only mode
   1927, // connection killed
-  1969, 3024, // statement ran into its time limit
+  1969,
+  3024, // statement ran into its time limit
   4031, // closed for inactivity
-  9001, 9002, 9003, 9004, 9005, // TiDB: storage or placement unavailable
+  9001,
+  9002,
+  9003,
+  9004,
+  9005, // TiDB: storage or placement unavailable
 ]);
 
 /** Client errors without `fatal` after which the connection's state is unknown. */

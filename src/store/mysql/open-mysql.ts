@@ -30,11 +30,7 @@ export async function openMysql(url: string, options: OpenMysqlOptions): Promise
   return new MysqlDatabase(dataSource, server, options);
 }
 
-async function migrateMysql(
-  address: MysqlAddress,
-  server: MysqlServer,
-  options: OpenMysqlOptions,
-): Promise<string[]> {
+async function migrateMysql(address: MysqlAddress, server: MysqlServer, options: OpenMysqlOptions): Promise<string[]> {
   return underMigrationLock(address, options.connectTimeoutMs, options.migrationWaitSecondsMax, async () => {
     const dataSource = mysqlDataSource(address, server, {
       poolSize: 1,

@@ -32,6 +32,7 @@ export class SqliteDatabase implements SqlDatabase {
   private readonly writer: LibsqlConnection;
   private readonly reader: LibsqlConnection;
   private readonly queue: WriteQueue;
+  private readonly onStatement: StatementObserver | undefined;
   private refusal: Problem | undefined;
 
   constructor(
@@ -46,9 +47,7 @@ export class SqliteDatabase implements SqlDatabase {
     this.description = `SQLite ${version} at ${parts.path}`;
   }
 
-  private readonly onStatement: StatementObserver | undefined;
-
-  // eslint-disable-next-line @typescript-eslint/require-await -- a statement that throws must reject, as on a network store
+   
   async read(...statements: Statement[]): Promise<SqlResult[]> {
     if (this.refusal) throw this.refusal;
     const startedAt = performance.now();
@@ -87,7 +86,7 @@ export class SqliteDatabase implements SqlDatabase {
     return Promise.resolve(Date.now());
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- see read
+   
   async durability(): Promise<DurabilityReport> {
     if (this.refusal) throw this.refusal;
     return readSqliteDurability(this.writer);

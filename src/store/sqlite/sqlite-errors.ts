@@ -1,8 +1,7 @@
 import { Problem } from '../../message/problem.js';
 
 /** Codes (and their longer forms) after which the file cannot be written now: locked, full, read-only, failing or gone. */
-const unavailablePattern =
-  /^SQLITE_(BUSY|LOCKED|FULL|READONLY|IOERR|CANTOPEN|CORRUPT|NOTADB|NOMEM|PROTOCOL)(_|$)/;
+const unavailablePattern = /^SQLITE_(BUSY|LOCKED|FULL|READONLY|IOERR|CANTOPEN|CORRUPT|NOTADB|NOMEM|PROTOCOL)(_|$)/;
 
 export function sqliteErrorCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;

@@ -8,12 +8,12 @@ export class SqliteSession implements SqlSession {
 
   constructor(private readonly connection: LibsqlConnection) {}
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- a statement that throws must reject, as on a network store
+   
   async run(...statements: Statement[]): Promise<SqlResult[]> {
     return this.runNow(statements);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+   
   async finish(...statements: Statement[]): Promise<SqlResult[]> {
     const results = this.runNow(statements);
     this.commit();

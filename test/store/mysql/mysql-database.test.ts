@@ -37,7 +37,10 @@ describe('MySQL or MariaDB database', () => {
       }),
     );
     expect(await read('types')).toEqual([{ id: 'types', n: 1_700_000_000_123, b: bytes, t: text }]);
-    const [sum] = await opened.database.read({ sql: 'SELECT COUNT(*) AS c, SUM(n) AS s FROM probe WHERE id = ?', params: ['types'] });
+    const [sum] = await opened.database.read({
+      sql: 'SELECT COUNT(*) AS c, SUM(n) AS s FROM probe WHERE id = ?',
+      params: ['types'],
+    });
     expect(sum!.rows).toEqual([{ c: 1, s: 1_700_000_000_123 }]);
   });
 
@@ -119,7 +122,9 @@ describe('MySQL or MariaDB database', () => {
   it('answers unavailable when its connection is killed, and goes on with a new one', async () => {
     const killer = await createConnection(opened.url);
     const failed = opened.database.transaction(async (session) => {
-      const [result] = await session.run(put('killed'), { sql: 'SELECT CONNECTION_ID() AS id' }).then((all) => all.slice(1));
+      const [result] = await session
+        .run(put('killed'), { sql: 'SELECT CONNECTION_ID() AS id' })
+        .then((all) => all.slice(1));
       await killer.query(`KILL ${Number(result!.rows[0]!['id'])}`);
       await session.run(put('killed2'));
     });
@@ -150,9 +155,11 @@ describe('MySQL or MariaDB database', () => {
     const settings = () =>
       opened.database.transaction(async (session) => {
         const [result] = await session.run({
-          sql: "SELECT @@sql_mode AS mode, @@time_zone AS zone, @@character_set_client AS charset",
+          sql: 'SELECT @@sql_mode AS mode, @@time_zone AS zone, @@character_set_client AS charset',
         });
-        const [level] = await session.run({ sql: "SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')" });
+        const [level] = await session.run({
+          sql: "SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')",
+        });
         return { ...result!.rows[0], level: level!.rows[0]!['Value'] as string };
       });
     for (const row of await Promise.all([settings(), settings(), settings(), settings()])) {

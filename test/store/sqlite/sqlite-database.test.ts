@@ -16,7 +16,11 @@ describe('SQLite database', () => {
 
   const put = (id: string, n?: number) => ({ sql: 'INSERT INTO probe (id, n) VALUES (?, ?)', params: [id, n] });
   const count = async (id: string): Promise<number> =>
-    Number((await opened.database.read({ sql: 'SELECT COUNT(*) AS n FROM probe WHERE id = ?', params: [id] }))[0]!.rows[0]!['n']);
+    Number(
+      (await opened.database.read({ sql: 'SELECT COUNT(*) AS n FROM probe WHERE id = ?', params: [id] }))[0]!.rows[0]![
+        'n'
+      ],
+    );
 
   it('refuses a database in memory', async () => {
     await expect(openStore('sqlite::memory:')).rejects.toThrow(/needs a file/);
