@@ -34,12 +34,11 @@ export interface StoreServer {
   provide(): Promise<{ url: string; remove: () => Promise<void> }>;
 }
 
- 
 async function provideFile(): Promise<{ url: string; remove: () => Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'halfbox-'));
   return {
     url: `sqlite:${join(folder, 'data', 'halfbox.db')}`,
-     
+
     remove: async () => rmSync(folder, { recursive: true, force: true }),
   };
 }

@@ -14,7 +14,11 @@ export async function readTopic(database: SqlDatabase, name: string): Promise<To
 }
 
 /** By name; `after` is the last name of the page before. */
-export async function listTopics(database: SqlDatabase, after: string | undefined, limit: number): Promise<Page<Topic>> {
+export async function listTopics(
+  database: SqlDatabase,
+  after: string | undefined,
+  limit: number,
+): Promise<Page<Topic>> {
   const [found] = await database.read({
     sql: `SELECT ${topicColumns} FROM halfbox_topic WHERE name > ? ORDER BY name LIMIT ?`,
     params: [after ?? '', limit + 1],

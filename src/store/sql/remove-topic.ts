@@ -16,7 +16,10 @@ const transactionsMax = 500;
  */
 export async function removeTopic(database: SqlDatabase, name: string, force: boolean): Promise<boolean> {
   if (!force && (await hasHalfMessages(database, name))) {
-    throw new Problem('not-empty', `the topic ${name} has messages of open transactions; force deletes it all the same`);
+    throw new Problem(
+      'not-empty',
+      `the topic ${name} has messages of open transactions; force deletes it all the same`,
+    );
   }
   const removedAt = await database.now();
   const removed = await database.transaction(async (session) => {

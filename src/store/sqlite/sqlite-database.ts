@@ -47,7 +47,6 @@ export class SqliteDatabase implements SqlDatabase {
     this.description = `SQLite ${version} at ${parts.path}`;
   }
 
-   
   async read(...statements: Statement[]): Promise<SqlResult[]> {
     if (this.refusal) throw this.refusal;
     const startedAt = performance.now();
@@ -86,7 +85,6 @@ export class SqliteDatabase implements SqlDatabase {
     return Promise.resolve(Date.now());
   }
 
-   
   async durability(): Promise<DurabilityReport> {
     if (this.refusal) throw this.refusal;
     return readSqliteDurability(this.writer);

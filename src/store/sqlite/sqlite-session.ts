@@ -8,12 +8,10 @@ export class SqliteSession implements SqlSession {
 
   constructor(private readonly connection: LibsqlConnection) {}
 
-   
   async run(...statements: Statement[]): Promise<SqlResult[]> {
     return this.runNow(statements);
   }
 
-   
   async finish(...statements: Statement[]): Promise<SqlResult[]> {
     const results = this.runNow(statements);
     this.commit();
