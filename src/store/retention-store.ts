@@ -1,4 +1,8 @@
-/** Deletes what is old, a small batch at a time, so that other statements do not wait. Each call is one short database transaction. */
+/**
+ * Deletes what is old, a small batch at a time, so that other statements do not wait: each database transaction deletes
+ * about `limit` rows (500 is a good bound; a transaction's messages and a log chunk are not split). A purge answers 0 when
+ * nothing is left (or another node is deleting it); it may answer less than `limit` while there is more.
+ */
 export interface RetentionStore {
   /** Deletes resolved transactions whose time is over, and the messages of the rolled-back ones. Answers how many transactions. */
   purgeResolved(now: number, limit: number): Promise<number>;
@@ -8,10 +12,15 @@ export interface RetentionStore {
   purgeDeadLetters(before: number, limit: number): Promise<number>;
   /**
    * Removes whole chunks from the start of one shard that are older than the topic's retention and settled by every
-   * subscription, raises the first offset in the same database transaction, and deletes the messages that nothing else
-   * names. Answers how many messages left the log.
+   * subscription: raises the first offset, then deletes the chunks below it and their messages. Messages that a retry or
+   * a dead letter names stay; see {@link purgeKept}. Answers how many messages left the log.
    */
   purgeLog(topic: string, shard: number, now: number, limit: number): Promise<number>;
+  /**
+   * Looks again at messages that outlived their chunk because a retry or a dead letter named them, and deletes those that
+   * nothing names any more. Each is looked at once an hour. Answers how many were looked at.
+   */
+  purgeKept(now: number, limit: number): Promise<number>;
   /** Shards that may have something to purge: their first chunk is older than the retention. Paged. */
   purgeableShards(
     now: number,

@@ -18,6 +18,7 @@ import { SqlNodeStore } from './nodes.js';
 import { SqlCheckStore } from './checks.js';
 import { SqlScheduleStore } from './schedule.js';
 import { SqlLookupStore } from './lookup.js';
+import { SqlRetentionStore } from './retention.js';
 import { SqlSubscriptionStore } from './subscriptions.js';
 
 /** The store on any SQL database: its facets share one {@link SqlDatabase}. */
@@ -46,6 +47,7 @@ export class SqlMessageStore implements MessageStore {
     this.lookup = new SqlLookupStore(database);
     this.lanes = new SqlLaneStore(database);
     this.deadLetters = new SqlDeadLetterStore(database);
+    this.retention = new SqlRetentionStore(database);
     this.subscriptions = new SqlSubscriptionStore(database);
   }
 
