@@ -15,9 +15,17 @@ export function bodyFields(body: MessageBody): { body: unknown } | { bodyBase64:
   return { bodyBase64: body.bytes.toString('base64') };
 }
 
+let lastTimeMs = 0;
+let lastTimeText = new Date(0).toISOString();
+
 /** A time of the contract: ISO 8601, UTC, with milliseconds. */
 export function isoTime(epochMs: number): string {
-  return new Date(epochMs).toISOString();
+  // Answers of one batch share their times, and writing one out is a good part of a small answer's cost.
+  if (epochMs !== lastTimeMs) {
+    lastTimeText = new Date(epochMs).toISOString();
+    lastTimeMs = epochMs;
+  }
+  return lastTimeText;
 }
 
 function sharedFields(message: MessageContent & { id: string }): Record<string, unknown> {
