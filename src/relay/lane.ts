@@ -4,7 +4,7 @@ import { OffsetSet } from './offset-ranges.js';
 import type { OrderGate } from './order-gate.js';
 import { ReadyQueue } from './ready-queue.js';
 import type { RelaySettings } from './relay-settings.js';
-import type { TagFilter } from './tag-filter.js';
+import type { TagFilter } from '../message/tag-filter.js';
 import { trackedFromLog, type TrackedDelivery } from './tracked-delivery.js';
 
 /** What reading a part of the log brought. */

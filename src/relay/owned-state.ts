@@ -6,7 +6,7 @@ import { Lane } from './lane.js';
 import { OrderGate, type NextOfKey } from './order-gate.js';
 import { ReadyQueue } from './ready-queue.js';
 import type { RelaySettings } from './relay-settings.js';
-import { tagFilter, type TagFilter } from './tag-filter.js';
+import { tagFilter, type TagFilter } from '../message/tag-filter.js';
 import type { TrackedDelivery } from './tracked-delivery.js';
 
 /** What the owner of one subscription has in memory. Plain data; the parts of the relay work on it. */

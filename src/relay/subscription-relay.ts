@@ -9,6 +9,7 @@ import { writeCursors } from './delivery-changes.js';
 import type { Delivery, DeliveryId, DeliveryOutcome, OwnedSubscription } from './owned-subscription.js';
 import { OwnedState } from './owned-state.js';
 import { Outcomes } from './outcomes.js';
+import { ReadySignal } from './ready-signal.js';
 import { recheckBlocked, recover } from './recover.js';
 import { Refill } from './refill.js';
 import type { RelayParts } from './relay-parts.js';
@@ -30,8 +31,7 @@ export class SubscriptionRelay implements OwnedSubscription {
   readonly #refill: Refill;
   readonly #claims: Claims;
   readonly #outcomes: Outcomes;
-  readonly #readyListeners = new Set<() => void>();
-  #readyScheduled = false;
+  readonly #ready = new ReadySignal();
   #giving = true;
   #lost = false;
   #cursorsDueAt = Infinity;
@@ -53,9 +53,11 @@ export class SubscriptionRelay implements OwnedSubscription {
       beforeWrite,
       onFenced,
     );
-    const ready = (): void => this.#ready();
     const wakeAt = (at: number): void => this.host.wakeAt(this, at);
-    this.#refill = new Refill(this.#state, store, this.#writer, settings, clock, logger, { ready, wakeAt });
+    this.#refill = new Refill(this.#state, store, this.#writer, settings, clock, logger, {
+      ready: this.#ready.give,
+      wakeAt,
+    });
     this.#outcomes = new Outcomes(this.#state, this.#writer, parts, wakeAt);
     this.#claims = new Claims(this.#state, this.#writer, parts, this.#outcomes, this.#refill, wakeAt);
   }
@@ -99,12 +101,12 @@ export class SubscriptionRelay implements OwnedSubscription {
     return true;
   }
 
-  /** Takes over from the earlier owner. Call once, before anything else. */
-  async recover(): Promise<void> {
+  /** Takes over from the earlier owner. Call once, before anything else. Answers how many tries are with consumers. */
+  async recover(): Promise<number> {
     const inherited = await recover(this.#state, this.claimed.cursors, this.parts);
     this.#outcomes.watchClaims();
     this.host.wakeAt(this, this.parts.clock.now());
-    this.parts.events.emit('claimed', { topic: this.topic, group: this.group, epoch: this.epoch, inherited });
+    return inherited;
   }
 
   async take(max: number, claimMs: number): Promise<Delivery[]> {
@@ -121,7 +123,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     const results = await this.#outcomes.settle(outcomes);
     this.#used();
     this.#refill.kick();
-    if (wasFull && this.#state.hasReady) this.#ready();
+    if (wasFull && this.#state.hasReady) this.#ready.give();
     return results;
   }
 
@@ -135,8 +137,7 @@ export class SubscriptionRelay implements OwnedSubscription {
   }
 
   onReady(listener: () => void): () => void {
-    this.#readyListeners.add(listener);
-    return () => void this.#readyListeners.delete(listener);
+    return this.#ready.on(listener);
   }
 
   /** A chunk was appended to the topic on this node. */
@@ -146,7 +147,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     lane.headOffset = Math.max(lane.headOffset, chunk.firstOffset + chunk.refs.length);
     if (this.#refill.takeIn(lane, chunk)) {
       if (lane.dirty) this.#writeCursorsSoon();
-      if (lane.ready.length > 0) this.#ready();
+      if (lane.ready.length > 0) this.#ready.give();
     } else this.#refill.kick();
   }
 
@@ -168,7 +169,7 @@ export class SubscriptionRelay implements OwnedSubscription {
       await recheckBlocked(this.#state, store, clock.now());
     }
     this.#refill.kick();
-    this.#ready();
+    this.#ready.give();
   }
 
   /** Does what is due: ends expired claims, brings due retries, writes cursors. */
@@ -178,7 +179,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     if (this.#giving) await this.#outcomes.expire(now);
     for (const lane of this.#state.lanes.values()) if (lane.dirty) this.#writeCursorsSoon();
     if (this.#cursorsDueAt <= now) await this.#writeCursors();
-    if (this.#state.hasReady) this.#ready();
+    if (this.#state.hasReady) this.#ready.give();
     const next = Math.min(this.#state.retryWakeAt, this.#outcomes.nextExpiryAt, this.#cursorsDueAt);
     if (next !== Infinity) this.host.wakeAt(this, next);
   }
@@ -198,7 +199,7 @@ export class SubscriptionRelay implements OwnedSubscription {
   stopGiving(): void {
     this.#giving = false;
     this.#refill.stop();
-    this.#ready();
+    this.#ready.give();
   }
 
   /**
@@ -211,7 +212,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     await this.#writer.idle();
     this.#lost = true;
     this.#writer.close();
-    this.#ready();
+    this.#ready.give();
   }
 
   /** Ends at once: another node has the subscription, or will. */
@@ -220,7 +221,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     this.#giving = false;
     this.#refill.stop();
     this.#writer.close();
-    this.#ready();
+    this.#ready.give();
   }
 
   #beforeWrite(draft: SettlementDraft): void {
@@ -255,15 +256,5 @@ export class SubscriptionRelay implements OwnedSubscription {
 
   #used(): void {
     this.markUsed(this.parts.clock.now());
-  }
-
-  /** Calls the listeners once for all that became ready in this turn. */
-  #ready(): void {
-    if (this.#readyScheduled) return;
-    this.#readyScheduled = true;
-    queueMicrotask(() => {
-      this.#readyScheduled = false;
-      for (const listener of [...this.#readyListeners]) listener();
-    });
   }
 }

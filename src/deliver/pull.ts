@@ -1,0 +1,156 @@
+import type { Clock } from '../message/clock.js';
+import { Problem, type Outcome } from '../message/problem.js';
+import type { Delivery, DeliveryId, DeliveryResult, OwnedSubscription } from '../relay/owned-subscription.js';
+import { PullQueue } from './pull-queue.js';
+import { readReceipt, receiptMark, receiptOf } from './receipt.js';
+
+/** What pull needs of an owned subscription. */
+export interface PulledSubscription extends OwnedSubscription {
+  /** It is in use until then (epoch ms). */
+  markUsed(until: number): void;
+}
+
+export interface ReceiveRequest {
+  /** 1..256 */
+  max: number;
+  visibilityMs: number;
+  /** How long to wait for a first delivery; 0: not at all. */
+  waitMs: number;
+}
+
+/** A delivery as a pulling consumer gets it. */
+export interface ReceivedDelivery {
+  receipt: string;
+  delivery: Delivery;
+}
+
+/** Calls that wait for deliveries of one subscription, at most. */
+const waitingMax = 1_000;
+
+/** Receive, ack, nack and extend on the subscriptions that this node owns. */
+export class Pull {
+  readonly #queues = new WeakMap<PulledSubscription, PullQueue>();
+  readonly #marks = new Map<string, string>();
+
+  /** @param owned the subscription where this node owns it */
+  constructor(
+    private readonly owned: (topic: string, group: string) => PulledSubscription | null,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Up to `max` deliveries: at once where some are ready, else as soon as there are, else none after `waitMs`.
+   * Calls that wait are served in the order in which they came. `overloaded` beyond 1,000 of them; `unavailable` where
+   * this node does not own the subscription.
+   * @param signal aborted when the caller has gone: what was taken for it is due again at once
+   */
+  async receive(
+    topic: string,
+    group: string,
+    request: ReceiveRequest,
+    signal?: AbortSignal,
+  ): Promise<ReceivedDelivery[]> {
+    const subscription = this.#owned(topic, group);
+    subscription.markUsed(this.clock.now() + request.waitMs);
+    const deliveries = await this.#queue(subscription).take(request, signal);
+    if (signal?.aborted === true && deliveries.length > 0) {
+      await this.#giveBack(subscription, deliveries);
+      return [];
+    }
+    const mark = this.#mark(topic, group);
+    return deliveries.map((delivery) => ({ receipt: receiptOf(mark, delivery), delivery }));
+  }
+
+  /** An outcome per receipt, in order: `receipt-expired` where that try is no longer the one given out, `validation-failed` for what is no receipt. */
+  ack(topic: string, group: string, receipts: string[]): Promise<Outcome<true>[]> {
+    return this.#settle(topic, group, receipts, { kind: 'ack' });
+  }
+
+  /** As {@link ack}. The next try comes by the retry policy, or after `delayMs`. */
+  nack(
+    topic: string,
+    group: string,
+    receipts: string[],
+    failure: { error?: string; delayMs?: number },
+  ): Promise<Outcome<true>[]> {
+    const result: DeliveryResult = { kind: 'nack', error: failure.error ?? 'nack' };
+    if (failure.delayMs !== undefined) result.delayMs = failure.delayMs;
+    return this.#settle(topic, group, receipts, result);
+  }
+
+  /** As {@link ack}: claims last `visibilityMs` from now on. */
+  extend(topic: string, group: string, receipts: string[], visibilityMs: number): Promise<Outcome<true>[]> {
+    return this.#each(topic, group, receipts, async (subscription, ids) => {
+      const results = await subscription.extend(ids, visibilityMs);
+      return results.map((result) => result === 'extended');
+    });
+  }
+
+  #settle(topic: string, group: string, receipts: string[], result: DeliveryResult): Promise<Outcome<true>[]> {
+    return this.#each(topic, group, receipts, async (subscription, ids) => {
+      const results = await subscription.settle(ids.map((id) => ({ ...id, result })));
+      return results.map((settled) => settled === 'settled');
+    });
+  }
+
+  async #each(
+    topic: string,
+    group: string,
+    receipts: string[],
+    work: (subscription: PulledSubscription, ids: DeliveryId[]) => Promise<boolean[]>,
+  ): Promise<Outcome<true>[]> {
+    const subscription = this.#owned(topic, group);
+    const mark = this.#mark(topic, group);
+    const ids: DeliveryId[] = [];
+    const read = receipts.map((receipt) => {
+      const id = readReceipt(mark, receipt);
+      if (typeof id !== 'string') ids.push(id);
+      return id;
+    });
+    const done = ids.length === 0 ? [] : await work(subscription, ids);
+    let next = 0;
+    return read.map((id, index): Outcome<true> => {
+      if (id === 'malformed') return { problem: malformed(index) };
+      if (id === 'foreign' || done[next++] !== true) return { problem: expired() };
+      return { value: true };
+    });
+  }
+
+  async #giveBack(subscription: PulledSubscription, deliveries: Delivery[]): Promise<void> {
+    const result: DeliveryResult = { kind: 'nack', error: 'receiver-gone', delayMs: 0 };
+    await subscription.settle(deliveries.map((delivery) => ({ ...delivery, result })));
+  }
+
+  #owned(topic: string, group: string): PulledSubscription {
+    const subscription = this.owned(topic, group);
+    if (subscription !== null) return subscription;
+    throw new Problem('unavailable', `this node does not own ${topic}/${group}`, { retryAfterMs: 1_000 });
+  }
+
+  #queue(subscription: PulledSubscription): PullQueue {
+    let queue = this.#queues.get(subscription);
+    if (queue === undefined) this.#queues.set(subscription, (queue = new PullQueue(subscription, waitingMax)));
+    return queue;
+  }
+
+  #mark(topic: string, group: string): string {
+    const name = `${topic}.${group}`;
+    let mark = this.#marks.get(name);
+    if (mark === undefined) {
+      // A cache only: emptied rather than let grow with every name ever asked for.
+      if (this.#marks.size >= 10_000) this.#marks.clear();
+      this.#marks.set(name, (mark = receiptMark(topic, group)));
+    }
+    return mark;
+  }
+}
+
+function malformed(index: number): Problem {
+  return new Problem('validation-failed', 'this is not a receipt', {
+    fields: [{ path: `receipts.${index}`, reason: 'must be a receipt as `receive` gave it' }],
+  });
+}
+
+function expired(): Problem {
+  return new Problem('receipt-expired', 'this try was settled, has expired, or was given out again');
+}

@@ -1,0 +1,99 @@
+import { eachLimited } from '../runtime/each-limited.js';
+import type { Logger } from '../runtime/logger.js';
+import type { LaneStore } from '../store/lane-store.js';
+import type { NodeRow, NodeStore } from '../store/node-store.js';
+import type { Subscription } from '../store/subscription-store.js';
+import type { NodeLease } from './node-lease.js';
+import type { OwnedSubscriptions } from './owned-subscriptions.js';
+import type { RelaySettings } from './relay-settings.js';
+import { preferredNode } from './rendezvous.js';
+import type { SubscriptionRelay } from './subscription-relay.js';
+
+/** Rows of dead nodes are kept this long, for people to see. */
+const deadNodeKeptMs = 60_000;
+/** A free subscription that its preferred node did not take for so many leases is taken by any. */
+const leasesBeforeAny = 3;
+
+/** Shares the subscriptions among the live nodes: claims the free ones that this node should have, gives back the others. */
+export class Assignment {
+  #live: NodeRow[] = [];
+  #liveIds = '';
+  /** Free subscriptions that another node should have taken, since when. */
+  #freeSince = new Map<string, number>();
+
+  constructor(
+    private readonly nodes: NodeStore,
+    private readonly store: Pick<LaneStore, 'claimable'>,
+    private readonly owned: OwnedSubscriptions,
+    private readonly lease: NodeLease,
+    private readonly settings: RelaySettings,
+    private readonly logger: Logger,
+  ) {}
+
+  /** The live nodes as last seen, this one included. */
+  get live(): readonly NodeRow[] {
+    return this.#live;
+  }
+
+  /** True when more may be waiting to be claimed. */
+  async runOnce(now: number): Promise<boolean> {
+    if (!this.lease.holds) return false;
+    this.#live = await this.nodes.live(now);
+    const ids = this.#live.map(({ id }) => id).sort();
+    if (!ids.includes(this.lease.node.id)) return false;
+    await this.owned.releaseOwed();
+    const more = await this.#claimFree(ids, now);
+    if (ids.join() !== this.#liveIds) this.#giveBack(ids);
+    this.#liveIds = ids.join();
+    await this.nodes.removeExpired(now - deadNodeKeptMs);
+    return more;
+  }
+
+  async #claimFree(ids: string[], now: number): Promise<boolean> {
+    const free = await this.store.claimable(now, this.settings.claimBatch);
+    const mine = free.filter((subscription) => this.#shouldClaim(subscription, ids, now));
+    this.#freeSince = new Map(
+      free.map(({ topic, group }) => [`${topic}.${group}`, this.#freeSince.get(`${topic}.${group}`) ?? now]),
+    );
+    let claimed = 0;
+    await eachLimited(mine, this.settings.claimConcurrency, async (subscription) => {
+      try {
+        if (await this.owned.claim(subscription)) claimed += 1;
+      } catch (error) {
+        const { topic, group } = subscription;
+        this.logger.warn({ err: error, topic, group }, 'could not take over a subscription; it is tried again');
+      }
+    });
+    return free.length >= this.settings.claimBatch && claimed > 0;
+  }
+
+  #shouldClaim({ topic, group }: Subscription, ids: string[], now: number): boolean {
+    const name = `${topic}.${group}`;
+    if (preferredNode(ids, name) === this.lease.node.id) return true;
+    const freeSince = this.#freeSince.get(name);
+    return freeSince !== undefined && now - freeSince > leasesBeforeAny * this.settings.leaseMs;
+  }
+
+  #giveBack(ids: string[]): void {
+    const others: SubscriptionRelay[] = [];
+    for (const relay of this.owned.all()) {
+      if (preferredNode(ids, `${relay.topic}.${relay.group}`) !== this.lease.node.id) others.push(relay);
+    }
+    // Not waited for: a consumer may take its time, and free subscriptions must not wait for that.
+    void this.releaseAll(others);
+  }
+
+  /** Gives subscriptions back as planned. Where the store is away, the rest is done at a later round. Never rejects. */
+  async releaseAll(relays: SubscriptionRelay[]): Promise<void> {
+    await eachLimited(relays, this.settings.claimConcurrency, async (relay) => {
+      try {
+        await this.owned.release(relay);
+      } catch (error) {
+        const { topic, group } = relay;
+        this.logger.warn({ err: error, topic, group }, 'could not give a subscription back');
+        this.owned.lost(relay);
+        this.owned.owe(relay);
+      }
+    });
+  }
+}

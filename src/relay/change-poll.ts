@@ -1,0 +1,28 @@
+import type { SubscriptionStore } from '../store/subscription-store.js';
+import type { OwnedSubscriptions } from './owned-subscriptions.js';
+
+/** Changes are looked for again for this long: their database transaction may have been committed late. */
+const overlapMs = 3_000;
+const changesMax = 10_000;
+
+/** Finds subscriptions that were changed through another node: configuration, pause, seek, redrive. */
+export class ChangePoll {
+  #since: number | null = null;
+
+  constructor(
+    private readonly store: Pick<SubscriptionStore, 'changedSince' | 'get'>,
+    private readonly owned: OwnedSubscriptions,
+    private readonly nodeId: string,
+  ) {}
+
+  async runOnce(now: number): Promise<void> {
+    const since = this.#since ?? now - overlapMs;
+    for (const { topic, group, owner, epoch } of await this.store.changedSince(since, changesMax)) {
+      const relay = this.owned.get(topic, group);
+      if (relay !== null) await this.owned.reconcile(relay, await this.store.get(topic, group));
+      // The answer to a claim was lost: without this, nobody would deliver it.
+      else if (owner === this.nodeId && !this.owned.has(topic, group)) this.owned.owe({ topic, group, epoch });
+    }
+    this.#since = now - overlapMs;
+  }
+}

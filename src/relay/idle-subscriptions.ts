@@ -1,0 +1,41 @@
+import type { Events } from '../runtime/events.js';
+import type { SubscriptionStore } from '../store/subscription-store.js';
+import type { OwnedSubscriptions } from './owned-subscriptions.js';
+import type { RelayEvents } from './relay-events.js';
+
+const removedMax = 100;
+/** A subscription in use is marked so many times within the time after which it would be deleted. */
+const marksPerIdleTime = 4;
+
+/** Keeps ephemeral subscriptions that are in use, and deletes those that are not. */
+export class IdleSubscriptions {
+  /** When each was marked as used last. */
+  readonly #markedAt = new WeakMap<object, number>();
+
+  constructor(
+    private readonly store: Pick<SubscriptionStore, 'touch' | 'removeIdle'>,
+    private readonly owned: OwnedSubscriptions,
+    private readonly events: Events<RelayEvents>,
+  ) {}
+
+  /** True when more idle ones may be waiting to be deleted. */
+  async runOnce(now: number): Promise<boolean> {
+    const used: { topic: string; group: string }[] = [];
+    for (const relay of this.owned.all()) {
+      const idleMs = relay.config.expiresAfterIdleMs;
+      if (idleMs === undefined) continue;
+      const markedAt = this.#markedAt.get(relay) ?? now - idleMs;
+      if (now - markedAt < idleMs / marksPerIdleTime || !relay.usedSince(markedAt)) continue;
+      used.push({ topic: relay.topic, group: relay.group });
+      this.#markedAt.set(relay, now);
+    }
+    if (used.length > 0) await this.store.touch(used, now);
+    const removed = await this.store.removeIdle(now, removedMax);
+    for (const { topic, group } of removed) {
+      const relay = this.owned.get(topic, group);
+      if (relay !== null) this.owned.lost(relay);
+      this.events.emit('removed', { topic, group });
+    }
+    return removed.length >= removedMax;
+  }
+}

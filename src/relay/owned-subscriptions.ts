@@ -1,0 +1,188 @@
+import type { SigningSecrets } from '../store/catalog-store.js';
+import type { Subscription } from '../store/subscription-store.js';
+import type { ConsumerFactory, SubscriptionConsumer } from './owned-subscription.js';
+import type { RelayParts } from './relay-parts.js';
+import { SubscriptionRelay, type RelayHost } from './subscription-relay.js';
+
+/** What follows when this node's subscriptions change. */
+export interface OwnershipListener {
+  wakeAt(relay: SubscriptionRelay, at: number): void;
+  claimed(relay: SubscriptionRelay): void;
+  /** It is owned here no longer, and may be free to be claimed. */
+  gone(relay: SubscriptionRelay): void;
+}
+
+/** A lease to be given back; the epoch fences a later one. */
+export interface OwedLease {
+  topic: string;
+  group: string;
+  epoch: number;
+}
+
+const nameOf = (topic: string, group: string): string => `${topic}.${group}`;
+
+/** The subscriptions that this node owns, with their consumers. */
+export class OwnedSubscriptions implements RelayHost {
+  readonly #byName = new Map<string, SubscriptionRelay>();
+  readonly #byTopic = new Map<string, Set<SubscriptionRelay>>();
+  readonly #consumers = new Map<SubscriptionRelay, SubscriptionConsumer>();
+  readonly #releasing = new Map<SubscriptionRelay, Promise<void>>();
+  readonly #claiming = new Set<string>();
+  readonly #owed = new Map<string, OwedLease>();
+
+  constructor(
+    private readonly parts: RelayParts,
+    private readonly nodeId: string,
+    private readonly consumerFor: ConsumerFactory,
+    private readonly listener: OwnershipListener,
+  ) {}
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  get(topic: string, group: string): SubscriptionRelay | null {
+    return this.#byName.get(nameOf(topic, group)) ?? null;
+  }
+
+  all(): IterableIterator<SubscriptionRelay> {
+    return this.#byName.values();
+  }
+
+  topics(): IterableIterator<string> {
+    return this.#byTopic.keys();
+  }
+
+  ofTopic(topic: string): Iterable<SubscriptionRelay> {
+    return this.#byTopic.get(topic) ?? [];
+  }
+
+  /** Whether the subscription is owned here, or is just being claimed. */
+  has(topic: string, group: string): boolean {
+    const name = nameOf(topic, group);
+    return this.#byName.has(name) || this.#claiming.has(name);
+  }
+
+  wakeAt(relay: SubscriptionRelay, at: number): void {
+    this.listener.wakeAt(relay, at);
+  }
+
+  /** Claims a free subscription and starts to deliver it. False when another node was faster. */
+  async claim({ topic, group, epoch }: Subscription): Promise<boolean> {
+    const name = nameOf(topic, group);
+    if (this.has(topic, group)) return false;
+    this.#claiming.add(name);
+    try {
+      const claimed = await this.parts.store.claim(topic, group, epoch, this.nodeId, this.parts.clock.now());
+      if (claimed === null) return false;
+      const relay = new SubscriptionRelay(claimed, this.parts, this);
+      let inherited: number;
+      try {
+        inherited = await relay.recover();
+      } catch (error) {
+        relay.drop();
+        this.owe(relay);
+        throw error;
+      }
+      this.#add(name, relay);
+      this.parts.events.emit('claimed', { topic, group, epoch: relay.epoch, inherited });
+    } finally {
+      this.#claiming.delete(name);
+    }
+    return true;
+  }
+
+  /** Gives a subscription back as planned: its consumer finishes what it has in hand, and nothing is delivered twice. */
+  release(relay: SubscriptionRelay): Promise<void> {
+    let releasing = this.#releasing.get(relay);
+    if (releasing === undefined) {
+      releasing = this.#release(relay).finally(() => this.#releasing.delete(relay));
+      this.#releasing.set(relay, releasing);
+    }
+    return releasing;
+  }
+
+  /** The store says that this node owns it at that epoch, but it does not: to be given back at the next round. */
+  owe({ topic, group, epoch }: OwedLease): void {
+    this.#owed.set(nameOf(topic, group), { topic, group, epoch });
+  }
+
+  async releaseOwed(): Promise<void> {
+    for (const [name, { topic, group, epoch }] of this.#owed) {
+      await this.parts.store.release(topic, group, epoch);
+      this.#owed.delete(name);
+    }
+  }
+
+  /** Another node has it, or it was deleted or moved: ends at once. */
+  lost(relay: SubscriptionRelay): void {
+    relay.drop();
+    if (!this.#remove(relay)) return;
+    const { topic, group } = relay;
+    this.parts.logger.info({ topic, group, epoch: relay.epoch }, 'this node no longer owns a subscription');
+    void this.#stopConsumer(relay);
+    this.parts.events.emit('released', { topic, group, planned: false });
+    this.listener.gone(relay);
+  }
+
+  /** Compares an owned subscription with its row as it is now: takes over what was changed, or ends where it is another's. */
+  async reconcile(
+    relay: SubscriptionRelay,
+    found: { subscription: Subscription; secrets: SigningSecrets | null } | null,
+  ): Promise<void> {
+    if (found === null || found.subscription.epoch !== relay.epoch) this.lost(relay);
+    else await relay.changed(found.subscription, found.secrets);
+  }
+
+  #add(name: string, relay: SubscriptionRelay): void {
+    this.#byName.set(name, relay);
+    const ofTopic = this.#byTopic.get(relay.topic);
+    if (ofTopic === undefined) this.#byTopic.set(relay.topic, new Set([relay]));
+    else ofTopic.add(relay);
+    this.listener.claimed(relay);
+    const consumer = this.consumerFor(relay);
+    if (consumer === null) return;
+    this.#consumers.set(relay, consumer);
+    consumer.start().catch((error: unknown) => {
+      const { topic, group } = relay;
+      this.parts.logger.error({ err: error, topic, group }, 'the consumer of a subscription could not start');
+      void this.release(relay).catch(() => {
+        this.lost(relay);
+        this.owe(relay);
+      });
+    });
+  }
+
+  /** False when it was not there any more. */
+  #remove(relay: SubscriptionRelay): boolean {
+    const name = nameOf(relay.topic, relay.group);
+    if (this.#byName.get(name) !== relay) return false;
+    this.#byName.delete(name);
+    const ofTopic = this.#byTopic.get(relay.topic);
+    ofTopic?.delete(relay);
+    if (ofTopic?.size === 0) this.#byTopic.delete(relay.topic);
+    return true;
+  }
+
+  async #release(relay: SubscriptionRelay): Promise<void> {
+    const { topic, group, epoch } = relay;
+    relay.stopGiving();
+    await this.#stopConsumer(relay);
+    await relay.handOver();
+    await this.parts.store.release(topic, group, epoch);
+    if (!this.#remove(relay)) return;
+    this.parts.events.emit('released', { topic, group, planned: true });
+    this.listener.gone(relay);
+  }
+
+  async #stopConsumer(relay: SubscriptionRelay): Promise<void> {
+    const consumer = this.#consumers.get(relay);
+    this.#consumers.delete(relay);
+    try {
+      await consumer?.stop();
+    } catch (error) {
+      const { topic, group } = relay;
+      this.parts.logger.warn({ err: error, topic, group }, 'the consumer of a subscription did not stop well');
+    }
+  }
+}
