@@ -11,6 +11,8 @@ export interface AppendListener {
   /** Messages that were stored; before the chunks that name them. */
   stored(messages: StoredMessage[]): void;
   appended(chunks: LogChunk[]): void;
+  /** The first of the delayed messages that were committed or sent is due then (epoch ms). */
+  scheduled(dueAt: number): void;
 }
 
 /** Commits, rollbacks and plain sends of concurrent requests, in shared batches; tells the relay what became visible. */
@@ -35,6 +37,8 @@ export class LogWriter {
       const sent = newlySent(items, outcomes, now);
       if (sent.length > 0) listener.stored(sent);
       if (chunks.length > 0) listener.appended(chunks);
+      const dueAt = firstDueAt(outcomes);
+      if (dueAt !== Infinity) listener.scheduled(dueAt);
       return outcomes;
     };
     this.#batches = new GroupCommit(write, bounds, budget, onBatch);
@@ -54,4 +58,13 @@ function newlySent(items: AppendItem[], outcomes: Outcome<AppendResult>[], store
     for (const message of item.messages) messages.push({ ...message, storedAt });
   });
   return messages;
+}
+
+function firstDueAt(outcomes: Outcome<AppendResult>[]): number {
+  let first = Infinity;
+  for (const { value } of outcomes) {
+    for (const { deliverAt } of value?.messages ?? [])
+      if (deliverAt !== undefined && deliverAt < first) first = deliverAt;
+  }
+  return first;
 }

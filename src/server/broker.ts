@@ -1,0 +1,206 @@
+import { CallbackClient } from '../callback/callback-client.js';
+import { TargetGuard } from '../callback/target-guard.js';
+import { CheckBack } from '../check/check-back.js';
+import { silentCheckObserver, type CheckObserver } from '../check/check-observer.js';
+import { defaultCheckSettings } from '../check/check-settings.js';
+import { HttpAsker } from '../check/http-asker.js';
+import type { Settings } from '../config/settings.js';
+import { Pull } from '../deliver/pull.js';
+import type { QueueBridgeEvents } from '../deliver/queue-bridge-settings.js';
+import { LogWriter } from '../half/log-writer.js';
+import { PendingBudget } from '../half/pending-budget.js';
+import { ProducerCatalog } from '../half/producer-catalog.js';
+import { Sender } from '../half/sender.js';
+import { TopicCatalog } from '../half/topic-catalog.js';
+import { Transactions } from '../half/transactions.js';
+import { newId } from '../message/message-id.js';
+import { Relay } from '../relay/relay.js';
+import { ScheduleLoop } from '../relay/schedule-loop.js';
+import { OverdueBacklogs, type OverdueBacklog } from '../retention/overdue-backlogs.js';
+import {
+  defaultRetentionSettings,
+  Retention,
+  silentRetentionObserver,
+  type RetentionObserver,
+} from '../retention/retention.js';
+import type { BackgroundService } from '../runtime/background-service.js';
+import { Events } from '../runtime/events.js';
+import type { Logger } from '../runtime/logger.js';
+import { StoreClock } from '../runtime/store-clock.js';
+import type { MessageStore } from '../store/message-store.js';
+import { consumerFactory } from './consumers.js';
+import { DurabilityWatch } from './durability-watch.js';
+import type { Engine } from './engine.js';
+
+/** Items of one database transaction of the half stage at most. */
+const batchItemsMax = 500;
+
+/** Who is told what the broker does, for metrics. All may be left out. */
+export interface BrokerObservers {
+  check?: CheckObserver;
+  retention?: RetentionObserver;
+  overdueBacklogs?: (overdue: OverdueBacklog[]) => void;
+  /** Sizes of the batches of the half stage. */
+  batch?: (kind: 'prepare' | 'append', size: number) => void;
+}
+
+export interface BrokerParts {
+  settings: Settings;
+  store: MessageStore;
+  engine: Engine;
+  logger: Logger;
+  version: string;
+  /** Where other nodes and clients reach this node. */
+  url: string;
+  observers?: BrokerObservers;
+}
+
+/** One node: every stage of a message's life, wired over one store and one engine. */
+export class Broker {
+  readonly id = newId();
+  readonly clock: StoreClock;
+  readonly topics: TopicCatalog;
+  readonly producers: ProducerCatalog;
+  readonly transactions: Transactions;
+  readonly sender: Sender;
+  readonly targets: TargetGuard;
+  readonly checks: CheckBack;
+  readonly relay: Relay;
+  readonly pull: Pull;
+  readonly durability: DurabilityWatch;
+  readonly queueEvents: Events<QueueBridgeEvents>;
+  readonly #schedule: ScheduleLoop;
+  readonly #callbacks: CallbackClient;
+  readonly #background: BackgroundService[];
+  #stopping: Promise<void> | undefined;
+
+  constructor(private readonly parts: BrokerParts) {
+    const { settings, store, logger } = parts;
+    this.clock = new StoreClock(store, logger);
+    this.targets = new TargetGuard(settings.allowPrivateTargets);
+    this.#callbacks = new CallbackClient(this.targets);
+    this.queueEvents = new Events((error) => logger.error({ err: error }, 'a listener of a queue failed'));
+    const { autoCreate, firstCheckAfterMs, messageRetentionMs: retentionMs, bodyBytesMax } = settings;
+    this.topics = new TopicCatalog(store.catalog, this.clock, { autoCreate, retentionMs, bodyBytesMax });
+    this.producers = new ProducerCatalog(store.catalog, this.clock, { autoCreate, firstCheckAfterMs });
+    const half = this.#makeHalf();
+    this.transactions = half.transactions;
+    this.sender = half.sender;
+    this.relay = this.#makeRelay();
+    this.#schedule = new ScheduleLoop(store.schedule, this.relay, this.clock, logger);
+    this.pull = new Pull((topic, group) => this.relay.owned(topic, group), this.clock);
+    this.checks = this.#makeChecks();
+    this.durability = new DurabilityWatch(store, settings.durability, this.clock, logger);
+    this.#background = [this.checks, this.#schedule, this.#makeRetention(), this.durability, this.clock];
+  }
+
+  /** Reads the store's clock and durability, registers this node and begins to work. Throws when the store is away. */
+  async start(): Promise<void> {
+    await this.clock.runOnce();
+    await this.durability.runOnce();
+    await this.relay.start();
+    for (const service of this.#background) service.start();
+  }
+
+  /** Finishes what is in hand, hands its subscriptions over, and closes the engine and the store. Requests must have ended before. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const { engine, store, logger } = this.parts;
+    const report = (error: unknown): void => logger.error({ err: error }, 'a part of the broker did not stop cleanly');
+    await this.relay.stop().catch(report);
+    await Promise.all(this.#background.map((service) => service.stop().catch(report)));
+    await this.#callbacks.close().catch(report);
+    await engine.close().catch(report);
+    await store.close();
+  }
+
+  #makeHalf(): { transactions: Transactions; sender: Sender } {
+    const { settings, store, observers } = this.parts;
+    const bounds = { itemsMax: batchItemsMax, bytesMax: store.batchBytesMax, concurrency: 1 };
+    const budget = new PendingBudget({ itemsMax: settings.pendingMax, bytesMax: settings.pendingBytesMax });
+    const log = new LogWriter(
+      store.half,
+      this.clock,
+      bounds,
+      budget,
+      settings.rolledBackRetentionMs,
+      {
+        stored: (messages) => this.relay.stored(messages),
+        appended: (chunks) => this.relay.appended(chunks),
+        scheduled: (dueAt) => this.#schedule.expect(dueAt),
+      },
+      (size) => observers?.batch?.('append', size),
+    );
+    const transactions = new Transactions(
+      store.half,
+      this.topics,
+      this.producers,
+      log,
+      this.clock,
+      bounds,
+      budget,
+      (messages) => this.relay.stored(messages),
+      (size) => observers?.batch?.('prepare', size),
+    );
+    return { transactions, sender: new Sender(this.topics, log, this.clock) };
+  }
+
+  #makeRelay(): Relay {
+    const { settings, store, engine, logger, version, url } = this.parts;
+    return new Relay({
+      store,
+      clock: this.clock,
+      logger,
+      node: { id: this.id, url, version, startedAt: Date.now() },
+      consumers: consumerFactory({
+        engine: engine.queues,
+        queueEvents: this.queueEvents,
+        client: this.#callbacks,
+        pause: async (topic, group, reason) => {
+          await store.subscriptions.setPaused(topic, group, true, reason);
+          await this.relay.subscriptionChanged(topic, group);
+        },
+        send: (messages) => this.sender.send(messages),
+        clock: this.clock,
+        logger,
+        stopMs: settings.shutdownMs,
+      }),
+      settings: { heldBackMax: settings.heldBackMax },
+      ...(engine.wakeChannel && { wakeChannel: engine.wakeChannel }),
+    });
+  }
+
+  #makeChecks(): CheckBack {
+    const { settings, store, logger, observers } = this.parts;
+    const { checkIntervalMs, checkMax, checkAgeMaxMs, checkTimeoutMs } = settings;
+    return new CheckBack({
+      store: store.checks,
+      catalog: store.catalog,
+      lookup: store.lookup,
+      readMessages: (ids) => store.lanes.readMessages(ids),
+      resolve: (transactionId, resolution) => this.transactions.resolve(transactionId, resolution, 'check'),
+      askers: [new HttpAsker(this.#callbacks, this.clock, checkTimeoutMs)],
+      clock: this.clock,
+      settings: { ...defaultCheckSettings, checkIntervalMs, checkMax, checkAgeMaxMs, checkTimeoutMs },
+      logger,
+      observer: observers?.check ?? silentCheckObserver,
+    });
+  }
+
+  #makeRetention(): Retention {
+    const { settings, store, logger, observers } = this.parts;
+    const { retentionIntervalMs: intervalMs, parkedRetentionMs, deadLetterRetentionMs } = settings;
+    return new Retention({
+      store: store.retention,
+      backlogs: new OverdueBacklogs(store.subscriptions, store.catalog, logger, observers?.overdueBacklogs),
+      clock: this.clock,
+      settings: { ...defaultRetentionSettings, intervalMs, parkedRetentionMs, deadLetterRetentionMs },
+      logger,
+      observer: observers?.retention ?? silentRetentionObserver,
+    });
+  }
+}
