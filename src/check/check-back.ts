@@ -49,6 +49,7 @@ export class CheckBack implements BackgroundService {
     this.#loop = new Loop((now) => this.#claim(now), {
       name: 'check-back',
       intervalMs: settings.pollMs,
+      retryMsMax: 5_000,
       clock,
       logger,
     });
@@ -70,8 +71,9 @@ export class CheckBack implements BackgroundService {
     let more = true;
     while (more) {
       more = await this.#claim(now);
-      if (this.#queue.free === 0) more = true;
-      if (more) await this.#queue.idle();
+      if (this.#queue.free > 0) continue;
+      await this.#queue.idle();
+      more = true;
     }
     await this.#settled();
   }

@@ -46,6 +46,9 @@ export interface RetentionParts {
   observer: RetentionObserver;
 }
 
+/** Runs something so that its error does not keep the rest from running; false then. */
+type RunApart = (run: () => Promise<boolean>) => Promise<boolean>;
+
 /** Shards read per page. */
 const shardsPageMax = 100;
 
@@ -71,19 +74,19 @@ export class Retention implements BackgroundService {
     this.#loop.start();
   }
 
-  /** Ends after the batch in hand's run. */
+  /** Ends after the run in hand. */
   async stop(): Promise<void> {
     await this.#loop.stop();
   }
 
   /**
-   * Deletes what is old at `now` (epoch ms), within the bound of one run. True when there may be more. What fails keeps
-   * the rest from nothing; the first error is thrown in the end.
+   * Deletes what is old at `now` (epoch ms), within the bound of one run. True when there may be more. One kind or shard
+   * that fails does not keep the others; the first error is thrown in the end.
    */
   async runOnce(now: number): Promise<boolean> {
     const { store, settings, backlogs } = this.parts;
     const errors: unknown[] = [];
-    const attempt = async (run: () => Promise<boolean>): Promise<boolean> => {
+    const apart: RunApart = async (run: () => Promise<boolean>): Promise<boolean> => {
       try {
         return await run();
       } catch (error) {
@@ -98,10 +101,10 @@ export class Retention implements BackgroundService {
     ];
     let more = false;
     for (const [what, purge] of batches) {
-      more = (await attempt(() => this.#drain(what, purge))) || more;
+      more = (await apart(() => this.#drain(what, purge))) || more;
     }
-    more = (await attempt(() => this.#purgeLogs(now, attempt))) || more;
-    await attempt(() => backlogs.report(now));
+    more = (await apart(() => this.#purgeLogs(now, apart))) || more;
+    await apart(() => backlogs.report(now));
     if (errors.length > 0) throw errors[0];
     return more;
   }
@@ -122,14 +125,14 @@ export class Retention implements BackgroundService {
     return full;
   }
 
-  async #purgeLogs(now: number, attempt: (run: () => Promise<boolean>) => Promise<boolean>): Promise<boolean> {
+  async #purgeLogs(now: number, apart: RunApart): Promise<boolean> {
     const { store } = this.parts;
     let more = false;
     let after: { topic: string; shard: number } | undefined;
     let page = await store.purgeableShards(now, after, shardsPageMax);
     while (page.length > 0) {
       for (const { topic, shard } of page) {
-        more = (await attempt(() => this.#purgeLog(topic, shard, now))) || more;
+        more = (await apart(() => this.#purgeLog(topic, shard, now))) || more;
       }
       after = page.at(-1);
       page = page.length < shardsPageMax ? [] : await store.purgeableShards(now, after, shardsPageMax);

@@ -1,0 +1,111 @@
+import { CallbackClient } from '../../src/callback/callback-client.js';
+import { newSecret } from '../../src/callback/signer.js';
+import { TargetGuard } from '../../src/callback/target-guard.js';
+import { CheckBack } from '../../src/check/check-back.js';
+import type { CheckObserver } from '../../src/check/check-observer.js';
+import { defaultCheckSettings, type CheckSettings } from '../../src/check/check-settings.js';
+import { HttpAsker } from '../../src/check/http-asker.js';
+import type { ProducerAsker } from '../../src/check/producer-asker.js';
+import type { Resolution, Resolver } from '../../src/message/transaction.js';
+import { silentLogger } from '../../src/runtime/logger.js';
+import type { Producer } from '../../src/store/catalog-store.js';
+import type { TransactionView } from '../../src/store/lookup-store.js';
+import type { MessageStore } from '../../src/store/message-store.js';
+import { TargetServer } from '../callback/target-server.js';
+
+const topic = 'orders';
+
+/** A store with half messages in it, producers on real HTTP servers, and a clock that only the test moves. */
+export class CheckFixture {
+  readonly clock = { time: 1_900_000_000_000, now: (): number => this.clock.time };
+  readonly observed: string[] = [];
+  readonly #closers: (() => Promise<unknown>)[] = [];
+
+  private constructor(readonly store: MessageStore) {}
+
+  static async on(store: MessageStore): Promise<CheckFixture> {
+    const fixture = new CheckFixture(store);
+    const now = fixture.clock.now();
+    await store.catalog.putTopic({
+      name: topic,
+      shards: 2,
+      retentionMs: 3_600_000,
+      bodyBytesMax: 1_000_000,
+      createdAt: now,
+    });
+    return fixture;
+  }
+
+  /** A broker's check-back on the store; several stand for several nodes. */
+  checkBack(settings: Partial<CheckSettings> = {}, store = this.store, askers?: ProducerAsker[]): CheckBack {
+    const client = new CallbackClient(new TargetGuard(true));
+    this.#closers.push(() => client.close());
+    const merged = { ...defaultCheckSettings, producerCacheMs: 1, ...settings };
+    const observer: CheckObserver = {
+      asked: (outcome) => void this.observed.push(outcome),
+      parked: (why) => void this.observed.push(`parked: ${why}`),
+      contradicted: () => void this.observed.push('contradicted'),
+    };
+    return new CheckBack({
+      store: store.checks,
+      readMessages: (ids) => store.lanes.readMessages(ids),
+      resolve: (id, resolution) => this.resolve(id, resolution, 'check'),
+      catalog: store.catalog,
+      lookup: store.lookup,
+      askers: askers ?? [new HttpAsker(client, this.clock, merged.checkTimeoutMs)],
+      clock: this.clock,
+      settings: merged,
+      logger: silentLogger,
+      observer,
+    });
+  }
+
+  async server(reply: TargetServer['reply']): Promise<TargetServer> {
+    const server = await new TargetServer(reply).listen();
+    this.#closers.push(() => server.close());
+    return server;
+  }
+
+  /** A producer that is asked there; without a URL it cannot be asked. */
+  async producer(name: string, url?: string, options: Partial<Producer> = {}): Promise<void> {
+    const producer: Producer = { name, createdAt: this.clock.now(), ...options };
+    if (url !== undefined) producer.checkBack = { type: 'http', url };
+    await this.store.catalog.putProducer(producer, newSecret());
+  }
+
+  /** Half messages of one transaction each, first checked after 6 s. */
+  async prepare(producer: string, ...ids: string[]): Promise<void> {
+    const items = ids.map((transactionId) => ({
+      transactionId,
+      producer,
+      firstCheckAfterMs: 6_000,
+      messages: [{ id: `${transactionId}-m`, idGiven: true, topic, body: { json: '{"a":1}' } }],
+    }));
+    for (const { problem } of await this.store.half.prepare(items, this.clock.now())) if (problem) throw problem;
+  }
+
+  async resolve(transactionId: string, resolution: Resolution, by: Resolver): Promise<void> {
+    const { outcomes } = await this.store.half.append(
+      [{ kind: resolution, transactionId, by }],
+      this.clock.now(),
+      3_600_000,
+    );
+    if (outcomes[0]?.problem) throw outcomes[0].problem;
+  }
+
+  async transaction(id: string): Promise<TransactionView> {
+    const view = await this.store.lookup.getTransaction(id, false);
+    if (!view) throw new Error(`no transaction ${id}`);
+    return view;
+  }
+
+  /** Moves the clock and runs what is due then. */
+  async pass(checkBack: CheckBack, ms: number): Promise<void> {
+    this.clock.time += ms;
+    await checkBack.runOnce(this.clock.time);
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.splice(0)) await close();
+  }
+}
