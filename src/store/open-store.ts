@@ -1,8 +1,8 @@
 import type { MessageStore } from './message-store.js';
-import { openMysql } from './mysql/open-mysql.js';
+import { migrateMysql, openMysql, type OpenMysqlOptions } from './mysql/open-mysql.js';
 import type { SqlDatabase, StatementObserver } from './sql/database.js';
 import { SqlMessageStore } from './sql/sql-message-store.js';
-import { openSqlite } from './sqlite/open-sqlite.js';
+import { migrateSqlite, openSqlite } from './sqlite/open-sqlite.js';
 import { StoreStartError } from './store-start-error.js';
 
 export interface StoreOptions {
@@ -42,21 +42,34 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
 
 /** The database below {@link openStore}, migrated. */
 export async function openDatabase(url: string, options: StoreOptions = {}): Promise<SqlDatabase> {
-  const transactionsWaitingMax = options.transactionsWaitingMax ?? defaults.transactionsWaitingMax;
-  const onStatement = options.onStatement;
-  if (url.startsWith('sqlite:')) return openSqlite(url, { transactionsWaitingMax, onStatement });
-  if (/^(mysql|mariadb):\/\//.test(url)) {
-    return openMysql(url, {
-      poolSize: options.poolSize ?? defaults.poolSize,
-      connectTimeoutMs: options.connectTimeoutMs ?? defaults.connectTimeoutMs,
-      waitMsMax: options.connectionWaitMsMax ?? defaults.waitMsMax,
-      statementTimeoutMs: options.statementTimeoutMs ?? defaults.statementTimeoutMs,
-      migrationWaitSecondsMax: options.migrationWaitSecondsMax ?? defaults.migrationWaitSecondsMax,
-      transactionsWaitingMax,
-      onStatement,
-    });
-  }
-  throw new StoreStartError(
-    `HALFBOX_STORE_URL must start with sqlite:, mysql:// or mariadb://, not ${url.split(':')[0] ?? ''}`,
-  );
+  return isSqlite(url) ? openSqlite(url, withDefaults(options)) : openMysql(url, withDefaults(options));
+}
+
+/**
+ * Brings a store's schema up to date and closes it again, under the lock that a start takes too. Answers the names of
+ * the migrations that ran; none when it was up to date.
+ * @throws StoreStartError as {@link openStore}
+ */
+export async function migrate(url: string, options: StoreOptions = {}): Promise<string[]> {
+  return isSqlite(url) ? migrateSqlite(url) : migrateMysql(url, withDefaults(options));
+}
+
+function isSqlite(url: string): boolean {
+  if (url.startsWith('sqlite:')) return true;
+  if (/^(mysql|mariadb):\/\//.test(url)) return false;
+  // Only the part before the colon: the rest may hold a password.
+  const scheme = url.split(':')[0] ?? '';
+  throw new StoreStartError(`HALFBOX_STORE_URL must start with sqlite:, mysql:// or mariadb://, not ${scheme}`);
+}
+
+function withDefaults(options: StoreOptions): OpenMysqlOptions {
+  return {
+    poolSize: options.poolSize ?? defaults.poolSize,
+    connectTimeoutMs: options.connectTimeoutMs ?? defaults.connectTimeoutMs,
+    waitMsMax: options.connectionWaitMsMax ?? defaults.waitMsMax,
+    statementTimeoutMs: options.statementTimeoutMs ?? defaults.statementTimeoutMs,
+    migrationWaitSecondsMax: options.migrationWaitSecondsMax ?? defaults.migrationWaitSecondsMax,
+    transactionsWaitingMax: options.transactionsWaitingMax ?? defaults.transactionsWaitingMax,
+    onStatement: options.onStatement,
+  };
 }

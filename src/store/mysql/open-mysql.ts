@@ -19,7 +19,7 @@ export interface OpenMysqlOptions extends MysqlDatabaseOptions {
 export async function openMysql(url: string, options: OpenMysqlOptions): Promise<MysqlDatabase> {
   const address = parseMysqlUrl(url);
   const server = await detectServer(address, options.connectTimeoutMs);
-  await migrateMysql(address, server, options);
+  await migrate(address, server, options);
   const dataSource = mysqlDataSource(address, server, {
     poolSize: options.poolSize,
     connectTimeoutMs: options.connectTimeoutMs,
@@ -30,7 +30,13 @@ export async function openMysql(url: string, options: OpenMysqlOptions): Promise
   return new MysqlDatabase(dataSource, server, options);
 }
 
-async function migrateMysql(address: MysqlAddress, server: MysqlServer, options: OpenMysqlOptions): Promise<string[]> {
+/** Brings the schema of a database up to date, without opening a store. Answers the names of the migrations that ran. */
+export async function migrateMysql(url: string, options: OpenMysqlOptions): Promise<string[]> {
+  const address = parseMysqlUrl(url);
+  return migrate(address, await detectServer(address, options.connectTimeoutMs), options);
+}
+
+function migrate(address: MysqlAddress, server: MysqlServer, options: OpenMysqlOptions): Promise<string[]> {
   return underMigrationLock(address, options.connectTimeoutMs, options.migrationWaitSecondsMax, async () => {
     const dataSource = mysqlDataSource(address, server, {
       poolSize: 1,

@@ -1,12 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { migrations } from '../../../migrations/index.js';
 import { runMigrations } from '../run-migrations.js';
 import type { StatementObserver } from '../sql/database.js';
 import { StoreStartError } from '../store-start-error.js';
 import { FileLock } from './file-lock.js';
 import { sqliteDataSource } from './libsql-driver.js';
 import { SqliteDatabase, type SqliteParts } from './sqlite-database.js';
-import { migrations } from '../../../migrations/index.js';
 
 /** The absolute path of the file that a `sqlite:` URL names. */
 export function sqlitePath(url: string): string {
@@ -27,24 +27,55 @@ export async function openSqlite(
   url: string,
   options: { transactionsWaitingMax: number; onStatement?: StatementObserver | undefined },
 ): Promise<SqliteDatabase> {
-  const path = sqlitePath(url);
-  mkdirSync(dirname(path), { recursive: true });
-  const lock = FileLock.take(path);
-  const writer = sqliteDataSource(path, migrations);
-  const reader = sqliteDataSource(path, []);
+  const parts = lockedParts(url);
+  const { writer, reader } = parts;
   try {
-    await writer.initialize();
-    await writer.query('PRAGMA journal_mode = WAL');
-    await writer.query('PRAGMA synchronous = FULL');
+    await initializeWriter(parts);
     await runMigrations(writer);
     // TypeORM turns foreign keys on; the schema has none, and the check would cost on every write.
     await writer.query('PRAGMA foreign_keys = OFF');
     await reader.initialize();
     await reader.query('PRAGMA query_only = ON');
-    return new SqliteDatabase({ path, writer, reader, lock }, options);
+    return new SqliteDatabase(parts, options);
   } catch (error) {
-    await closeParts({ path, writer, reader, lock });
+    await closeParts(parts);
     throw error;
+  }
+}
+
+/** Brings the schema of a SQLite file up to date, without opening a store. Answers the names of the migrations that ran. */
+export async function migrateSqlite(url: string): Promise<string[]> {
+  const parts = lockedParts(url);
+  try {
+    await initializeWriter(parts);
+    return await runMigrations(parts.writer);
+  } finally {
+    await closeParts(parts);
+  }
+}
+
+function lockedParts(url: string): SqliteParts {
+  const path = sqlitePath(url);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
+    throw new StoreStartError(`HALFBOX_STORE_URL: the folder ${dirname(path)} cannot be created`, { cause: error });
+  }
+  return {
+    path,
+    lock: FileLock.take(path),
+    writer: sqliteDataSource(path, migrations),
+    reader: sqliteDataSource(path, []),
+  };
+}
+
+async function initializeWriter({ path, writer }: SqliteParts): Promise<void> {
+  try {
+    await writer.initialize();
+    await writer.query('PRAGMA journal_mode = WAL');
+    await writer.query('PRAGMA synchronous = FULL');
+  } catch (error) {
+    throw new StoreStartError(`HALFBOX_STORE_URL: ${path} cannot be opened as a SQLite file`, { cause: error });
   }
 }
 
