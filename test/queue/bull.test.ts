@@ -1,0 +1,226 @@
+import { randomUUID } from 'node:crypto';
+import { BullModule, Process, Processor } from '@nestjs/bull';
+import { Test } from '@nestjs/testing';
+import Bull from 'bull';
+import { QueueBridge } from '../../src/deliver/queue-bridge.js';
+import type { QueueBridgeEvents } from '../../src/deliver/queue-bridge-settings.js';
+import { systemClock } from '../../src/message/clock.js';
+import { BullEngine } from '../../src/queue/bull/bull-engine.js';
+import { RedisConnections } from '../../src/queue/bull/redis-connections.js';
+import { Events } from '../../src/runtime/events.js';
+import { silentLogger } from '../../src/runtime/logger.js';
+import { FakeOwnedSubscription } from '../deliver/fake-owned-subscription.js';
+import { PrivateRedis } from './private-redis.js';
+import { until } from './until.js';
+import { WorkerProcess } from './worker-process.js';
+
+const prefix = 'halfbox';
+const json = (id: string, body: unknown = {}) => ({ id, json: JSON.stringify({ id, attempt: 1, body }) });
+
+describe('bull engine', () => {
+  let redis: PrivateRedis;
+  let connections: RedisConnections;
+  let engine: BullEngine;
+  let topic: string;
+  let cleanUp: (() => Promise<unknown>)[];
+  let counts: Record<keyof QueueBridgeEvents, number>;
+
+  beforeAll(async () => {
+    redis = await PrivateRedis.start();
+    connections = new RedisConnections(redis.url, silentLogger, { commandTimeoutMs: 2_000, reconnectMsMax: 100 });
+    engine = new BullEngine(connections, silentLogger);
+  });
+  afterAll(async () => {
+    connections.close();
+    await redis.stop();
+  });
+  beforeEach(() => {
+    topic = `orders-${randomUUID()}`;
+    cleanUp = [];
+    counts = { ignored: 0, engineLost: 0, workerLost: 0 };
+  });
+  afterEach(async () => {
+    for (const clean of cleanUp.reverse()) await clean();
+    await redis.ask((client) => client.flushall());
+  });
+
+  async function worker(concurrency = 5): Promise<WorkerProcess> {
+    const started = await WorkerProcess.start(redis.url, prefix, `${topic}.mail`, concurrency);
+    cleanUp.push(() => started.kill());
+    return started;
+  }
+
+  async function bridge(bodyOf?: (offset: number) => string): Promise<FakeOwnedSubscription> {
+    const owned = new FakeOwnedSubscription(topic, systemClock, 0, bodyOf);
+    const events = new Events<QueueBridgeEvents>();
+    for (const name of ['ignored', 'engineLost', 'workerLost'] as const) {
+      events.on(name, ({ count }) => void (counts[name] += count));
+    }
+    const settings = { reconcileMs: 200, pollMs: 100, retryMs: 10, retryMsMax: 100 };
+    const made = new QueueBridge(owned, { engine, clock: systemClock, logger: silentLogger, events }, settings);
+    await made.start();
+    cleanUp.push(() => made.stop());
+    return owned;
+  }
+
+  it('is consumed by a plain Bull worker in another process: success settles, a throw is a retry', async () => {
+    const owned = await bridge((offset) => JSON.stringify({ failsAtFirst: offset % 10 === 0 }));
+    const plain = await worker();
+    owned.add(200);
+    await until('all acked', () => owned.acked === 200);
+    expect(plain.handled).toHaveLength(220);
+    const nacks = owned.settled.filter(({ result }) => result.kind === 'nack');
+    expect(nacks).toHaveLength(20);
+    expect(nacks[0]).toEqual({ offset: 0, attempt: 1, result: { kind: 'nack', error: 'no stock' } });
+    expect(counts).toEqual({ ignored: 0, engineLost: 0, workerLost: 0 });
+    const left = await until('its jobs are removed', () => redis.ask((client) => client.keys(`${prefix}:*:*:*:*`)));
+    expect(left.filter((key) => key.includes('message:'))).toEqual([]);
+  });
+
+  it('is consumed by an @nestjs/bull processor', async () => {
+    const seen: string[] = [];
+    @Processor(`${topic}.mail`)
+    class OrderMail {
+      @Process()
+      send(job: Bull.Job<{ id: string; attempt: number }>): void {
+        if (job.data.attempt === 1) throw new Error('not yet');
+        seen.push(job.data.id);
+      }
+    }
+    const module = await Test.createTestingModule({
+      imports: [BullModule.forRoot({ url: redis.url, prefix }), BullModule.registerQueue({ name: `${topic}.mail` })],
+      providers: [OrderMail],
+    }).compile();
+    await module.init();
+    cleanUp.push(() => module.close());
+    const owned = await bridge();
+    owned.add(3);
+    await until('all acked', () => owned.acked === 3);
+    expect(seen.sort()).toEqual(['message:0', 'message:1', 'message:2']);
+    expect(owned.settled.filter(({ result }) => result.kind === 'nack')).toHaveLength(3);
+  });
+
+  it('looks to Bull like a job that Bull added', async () => {
+    const queue = engine.open(topic, 'mail');
+    await queue.enqueue([json('a:0:1', { n: 1 })]);
+    const plain = new Bull(`${topic}.mail`, redis.url, { prefix });
+    cleanUp.push(() => plain.close());
+    const [ours] = await plain.getWaiting();
+    const theirs = await plain.add(ours.data, { jobId: 'b:0:1', removeOnComplete: false, removeOnFail: false });
+    const shapeOf = (job: Bull.Job) => ({
+      ...job.toJSON(),
+      id: '',
+      timestamp: 0,
+      opts: { ...job.opts, jobId: '', timestamp: 0 },
+    });
+    expect(shapeOf(ours)).toEqual(shapeOf((await plain.getJob(theirs.id)) as Bull.Job));
+    expect(await plain.getJobCounts()).toMatchObject({ waiting: 2, active: 0, delayed: 0 });
+  });
+
+  it('loses nothing when Redis is wiped again and again', async () => {
+    const owned = await bridge();
+    const plain = await worker();
+    owned.add(3_000);
+    for (const acked of [200, 1_000, 2_000]) {
+      await until(`${acked} acked`, () => owned.acked >= acked);
+      await redis.ask((client) => client.flushall());
+    }
+    await until('all acked', () => owned.acked === 3_000, 25_000);
+    expect(new Set(plain.handled.map(({ id }) => id)).size).toBe(3_000);
+    expect(counts.engineLost).toBeGreaterThan(0);
+  });
+
+  it('loses nothing when Redis is killed, away for a while, and starts empty', async () => {
+    const owned = await bridge();
+    const plain = await worker();
+    owned.add(1_000);
+    await until('some acked', () => owned.acked >= 100);
+    await redis.kill();
+    owned.add(1_000);
+    await expect(engine.ping()).rejects.toThrow();
+    await redis.restart();
+    await until('all acked', () => owned.acked === 2_000, 25_000);
+    expect(new Set(plain.handled.map(({ id }) => id)).size).toBe(2_000);
+    await expect(engine.ping()).resolves.toBeUndefined();
+  });
+
+  it('loses nothing when Redis is restored from an older file', async () => {
+    const owned = await bridge();
+    owned.add(1_000);
+    await until('the window is full', () => owned.given >= 1_000);
+    await redis.ask((client) => client.save());
+    const first = await worker();
+    await until('some acked', () => owned.acked >= 300);
+    await first.kill();
+    await redis.kill();
+    await redis.restart();
+    const second = await worker();
+    await until('all acked', () => owned.acked === 1_000, 25_000);
+    // What the file still held ran again; what it did not say any more counted no longer.
+    await until('the older outcomes are gone', () => counts.ignored >= 300);
+    expect(second.handled.length).toBeGreaterThanOrEqual(700);
+  });
+
+  it("loses nothing when a person cleans the queue with Bull's own verbs", async () => {
+    const owned = await bridge();
+    owned.add(500);
+    await until('they wait', () => owned.given === 500);
+    const plain = new Bull(`${topic}.mail`, redis.url, { prefix });
+    cleanUp.push(() => plain.close());
+    await plain.clean(0, 'wait');
+    await until('found', () => counts.engineLost === 500);
+    await plain.empty();
+    await worker();
+    await until('all acked', () => owned.acked === 500);
+  });
+
+  it('counts a job whose worker was killed as a failed attempt, also when no worker is left', async () => {
+    const owned = await bridge(() => JSON.stringify({ hangsAtFirst: true }));
+    const doomed = await worker(3);
+    owned.add(5);
+    await until('three are running', () => doomed.handled.length === 3);
+    await doomed.kill();
+    await until('found', () => owned.settled.length === 3);
+    expect(counts.workerLost).toBe(3);
+    const lost = owned.settled.map(({ attempt, result }) => [attempt, result]);
+    expect(lost).toEqual(Array.from({ length: 3 }, () => [1, { kind: 'nack', error: 'worker-lost' }]));
+  });
+
+  it('uses two connections, however many queues are open', async () => {
+    await engine.ping();
+    const before = await redis.connections();
+    const queues = Array.from({ length: 1_000 }, (_, n) => engine.open(topic, `group${n}`));
+    let woken = 0;
+    await Promise.all(
+      queues.map(async (queue) => {
+        queue.onOutcome(() => woken++);
+        await queue.enqueue([json('a:0:1')]);
+        await queue.setPaused(true);
+        await queue.setPaused(false);
+        await queue.drain(10);
+        await queue.missing(['a:0:1']);
+        await queue.failAbandoned();
+      }),
+    );
+    expect(before).toBe(2);
+    expect(await redis.connections()).toBe(2);
+    const stopWorker = engine.process(topic, 'group7', 1, () => {});
+    await until('woken', () => woken > 0);
+    expect(await redis.connections()).toBe(3);
+    await stopWorker.close();
+    await Promise.all(queues.map((queue) => queue.obliterate()));
+    await Promise.all(queues.map((queue) => queue.close()));
+    expect(await redis.ask((client) => client.dbsize())).toBe(0);
+    expect(await redis.ask((client) => client.call('PUBSUB', 'CHANNELS', `${prefix}:${topic}.group8:*`))).toEqual([]);
+  });
+
+  it('says that Redis refused jobs, and goes on when it takes them again', async () => {
+    const queue = engine.open(topic, 'mail');
+    await redis.ask((client) => client.config('SET', 'maxmemory', '1'));
+    await expect(queue.enqueue([json('a:0:1')])).rejects.toThrow('OOM');
+    await redis.ask((client) => client.config('SET', 'maxmemory', '0'));
+    await redis.ask((client) => client.script('FLUSH'));
+    await queue.enqueue([json('a:0:1')]);
+    expect(await queue.missing(['a:0:1'])).toEqual([]);
+  });
+});
