@@ -90,7 +90,6 @@ export class TransactionsController {
   @Handles(checkTransaction)
   async check(@Req() request: FastifyRequest) {
     const { params } = checkTransaction.read(request);
-    if (!this.services.checks) throw new Problem('not-implemented', 'this node asks no producers');
     await this.services.checks.checkNow(params.id);
     return this.#show(params.id, false);
   }

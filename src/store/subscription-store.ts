@@ -20,6 +20,8 @@ export interface Subscription {
 export interface SubscriptionCounts {
   /** Messages of the log that are not settled, retries included. */
   backlog: number;
+  /** With consumers: given out and not settled. */
+  inFlight: number;
   retrying: number;
   dead: number;
   /** Appended time of the oldest unsettled message. */

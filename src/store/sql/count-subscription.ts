@@ -47,6 +47,9 @@ export async function countSubscription(
   const sum = (rows: readonly (readonly [number, number])[]): number => rows.reduce((all, [, count]) => all + count, 0);
   const counts: SubscriptionCounts = {
     backlog: states.reduce((all, lane) => all + unsettledOf(lane), 0) + sum(entries),
+    inFlight:
+      states.reduce((all, lane) => all + givenOf(lane), 0) +
+      sum(entries.filter(([state]) => state === retryStateCode.given)),
     retrying: sum(entries.filter(([state]) => state !== retryStateCode.waiting_for_key)),
     dead: Number(dead?.rows[0]?.['entries'] ?? 0),
   };
@@ -59,6 +62,11 @@ export async function countSubscription(
 function unsettledOf(lane: LaneState): number {
   const settledAbove = lane.settledAbove.reduce((all, [from, to]) => all + to - from, 0);
   return Math.max(0, lane.nextOffset - lane.settledOffset - settledAbove);
+}
+
+/** First attempts that are with consumers. */
+function givenOf(lane: LaneState): number {
+  return lane.given.reduce((all, { from, to }) => all + to - from, 0);
 }
 
 function firstUnsettled(lanes: LaneState[], lowestRetries: SqlRow[]): Map<number, number> {

@@ -194,6 +194,7 @@ describeEachStore('SubscriptionStore', (open) => {
     await subscriptions.put(topic, group, pullConfig(), 'earliest', undefined, 1_000);
     expect(await subscriptions.counts(topic, group)).toEqual({
       backlog: 6,
+      inFlight: 0,
       retrying: 0,
       dead: 0,
       oldestUnsettledAt: 100,
@@ -215,6 +216,7 @@ describeEachStore('SubscriptionStore', (open) => {
     );
     expect(await subscriptions.counts(topic, group)).toEqual({
       backlog: 4,
+      inFlight: 1,
       retrying: 1,
       dead: 1,
       oldestUnsettledAt: 200,
@@ -229,8 +231,8 @@ describeEachStore('SubscriptionStore', (open) => {
       ],
       1_000,
     );
-    expect(await subscriptions.counts(topic, group)).toEqual({ backlog: 0, retrying: 0, dead: 1 });
-    expect(await subscriptions.counts(topic, 'nobody')).toEqual({ backlog: 0, retrying: 0, dead: 0 });
+    expect(await subscriptions.counts(topic, group)).toEqual({ backlog: 0, inFlight: 0, retrying: 0, dead: 1 });
+    expect(await subscriptions.counts(topic, 'nobody')).toEqual({ backlog: 0, inFlight: 0, retrying: 0, dead: 0 });
   });
 
   describe('remove', () => {
@@ -263,7 +265,7 @@ describeEachStore('SubscriptionStore', (open) => {
       ]);
 
       await subscriptions.put(topic, group, pullConfig(), 'latest', undefined, 1_000);
-      expect(await subscriptions.counts(topic, group)).toEqual({ backlog: 0, retrying: 0, dead: 0 });
+      expect(await subscriptions.counts(topic, group)).toEqual({ backlog: 0, inFlight: 0, retrying: 0, dead: 0 });
       expect(await subscriptions.remove(topic, group, false)).toBe(true);
     });
 
