@@ -4,6 +4,7 @@ import type { Outcome } from '../message/problem.js';
 import type { LogChunk } from '../message/ref.js';
 import type { AppendItem, AppendResult, HalfStore } from '../store/half-store.js';
 import { GroupCommit, type GroupCommitBounds } from './group-commit.js';
+import { silentHalfObserver, type HalfObserver } from './half-observer.js';
 import type { PendingBudget } from './pending-budget.js';
 
 /** What the relay is told about a batch, after it is durable, so that it need not read it back. */
@@ -29,7 +30,7 @@ export class LogWriter {
     budget: PendingBudget,
     resolvedKeptMs: number,
     listener: AppendListener,
-    onBatch?: (size: number) => void,
+    observer: HalfObserver = silentHalfObserver,
   ) {
     const write = async (items: AppendItem[]) => {
       const now = clock.now();
@@ -39,9 +40,10 @@ export class LogWriter {
       if (chunks.length > 0) listener.appended(chunks);
       const dueAt = firstDueAt(outcomes);
       if (dueAt !== Infinity) listener.scheduled(dueAt);
+      for (const { value } of outcomes) if (value && !value.repeated) report(observer, value);
       return outcomes;
     };
-    this.#batches = new GroupCommit(write, bounds, budget, onBatch);
+    this.#batches = new GroupCommit(write, bounds, budget, (size) => observer.batch('append', size));
   }
 
   /** Resolves when the item is durable, and visible where it appended. Rejects with the item's own problem (see `HalfStore.append`). */
@@ -67,4 +69,9 @@ function firstDueAt(outcomes: Outcome<AppendResult>[]): number {
       if (deliverAt !== undefined && deliverAt < first) first = deliverAt;
   }
   return first;
+}
+
+function report(observer: HalfObserver, { transaction, messages }: AppendResult): void {
+  if (transaction) observer.resolved(transaction.state, transaction.resolvedBy);
+  else observer.sent(messages.length);
 }

@@ -5,6 +5,7 @@ import { Problem, type Outcome } from '../message/problem.js';
 import type { Resolution, Resolver } from '../message/transaction.js';
 import type { AppendResult, HalfStore, PreparedTransaction, PrepareItem } from '../store/half-store.js';
 import { GroupCommit, type GroupCommitBounds } from './group-commit.js';
+import { silentHalfObserver, type HalfObserver } from './half-observer.js';
 import { identify } from './identify.js';
 import type { LogWriter } from './log-writer.js';
 import type { PendingBudget } from './pending-budget.js';
@@ -37,15 +38,16 @@ export class Transactions {
     bounds: GroupCommitBounds,
     budget: PendingBudget,
     onStored: (messages: StoredMessage[]) => void = () => {},
-    onBatch?: (size: number) => void,
+    observer: HalfObserver = silentHalfObserver,
   ) {
     const write = async (items: PrepareItem[]) => {
       const now = clock.now();
       const outcomes = await store.prepare(items, now);
       onStored(newlyPrepared(items, outcomes, now));
+      for (const { value } of outcomes) if (value?.repeated === false) observer.prepared();
       return outcomes;
     };
-    this.#prepares = new GroupCommit(write, bounds, budget, onBatch);
+    this.#prepares = new GroupCommit(write, bounds, budget, (size) => observer.batch('prepare', size));
   }
 
   /**

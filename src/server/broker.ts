@@ -7,6 +7,7 @@ import { HttpAsker } from '../check/http-asker.js';
 import type { Settings } from '../config/settings.js';
 import { Pull } from '../deliver/pull.js';
 import type { QueueBridgeEvents } from '../deliver/queue-bridge-settings.js';
+import type { HalfObserver } from '../half/half-observer.js';
 import { LogWriter } from '../half/log-writer.js';
 import { PendingBudget } from '../half/pending-budget.js';
 import { ProducerCatalog } from '../half/producer-catalog.js';
@@ -40,8 +41,7 @@ export interface BrokerObservers {
   check?: CheckObserver;
   retention?: RetentionObserver;
   overdueBacklogs?: (overdue: OverdueBacklog[]) => void;
-  /** Sizes of the batches of the half stage. */
-  batch?: (kind: 'prepare' | 'append', size: number) => void;
+  half?: HalfObserver;
 }
 
 export interface BrokerParts {
@@ -133,7 +133,7 @@ export class Broker {
         appended: (chunks) => this.relay.appended(chunks),
         scheduled: (dueAt) => this.#schedule.expect(dueAt),
       },
-      (size) => observers?.batch?.('append', size),
+      observers?.half,
     );
     const transactions = new Transactions(
       store.half,
@@ -144,7 +144,7 @@ export class Broker {
       bounds,
       budget,
       (messages) => this.relay.stored(messages),
-      (size) => observers?.batch?.('prepare', size),
+      observers?.half,
     );
     return { transactions, sender: new Sender(this.topics, log, this.clock) };
   }
