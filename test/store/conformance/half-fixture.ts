@@ -49,7 +49,10 @@ export function valueOf<T>(outcome: Outcome<T> | undefined): T {
 
 /** How outcomes ended: `ok`, `repeated`, or the problem's slug. */
 export function endings(outcomes: Outcome<{ repeated: boolean }>[]): string[] {
-  return outcomes.map(({ value, problem }) => problem?.slug ?? (value.repeated ? 'repeated' : 'ok'));
+  return outcomes.map((outcome) => {
+    if (outcome.problem) return outcome.problem.slug;
+    return outcome.value.repeated ? 'repeated' : 'ok';
+  });
 }
 
 /** Appends and answers the outcomes only. */
@@ -85,4 +88,16 @@ export async function readWholeLog(store: MessageStore, topic: string): Promise<
     }
   }
   return entries;
+}
+
+/** Ends what earlier tests left open, so that a test sees only its own transactions and delayed messages. */
+export async function settleAll(store: MessageStore): Promise<void> {
+  for (const state of ['prepared', 'parked'] as const) {
+    const { items } = await store.lookup.listTransactions({ state }, undefined, 500);
+    await append(
+      store,
+      items.map(({ id }) => rollback(id)),
+    );
+  }
+  while ((await store.schedule.nextDueAt()) !== null) await store.schedule.appendDue(1e15, 500);
 }
