@@ -36,12 +36,11 @@ async function checkServers() {
   const version = await asked('HALFBOX_TEST_MYSQL_URL', readVersion);
   await asked('HALFBOX_TEST_REDIS_URL', ping);
   const isMariadb = version.includes('MariaDB');
-  if (!isMariadb) process.env.HALFBOX_TEST_MYSQL8_URL ??= process.env.HALFBOX_TEST_MYSQL_URL;
-  const hasMysql8 = Boolean(process.env.HALFBOX_TEST_MYSQL8_URL);
-  if (hasMysql8) await asked('HALFBOX_TEST_MYSQL8_URL', readVersion);
+  const namesMysql8 = Boolean(process.env.HALFBOX_TEST_MYSQL8_URL);
+  if (namesMysql8) await asked('HALFBOX_TEST_MYSQL8_URL', readVersion);
   process.env.HALFBOX_TEST_NOT_RUN = [
     ...(isMariadb ? [] : ['MariaDB: not run (set HALFBOX_TEST_MYSQL_URL)']),
-    ...(hasMysql8 ? [] : ['MySQL 8: not run (set HALFBOX_TEST_MYSQL8_URL)']),
+    ...(namesMysql8 || version.startsWith('8.') ? [] : ['MySQL 8: not run (set HALFBOX_TEST_MYSQL8_URL)']),
   ].join('\n');
 }
 

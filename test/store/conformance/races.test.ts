@@ -146,8 +146,8 @@ describeEachStore('Races in the half store', (open) => {
       const next = [0, 0, 0, 0];
       const seen: string[] = [];
       let times = [0, 0, 0, 0];
-      for (let last = false; ;) {
-        last = !writing;
+      for (;;) {
+        const last = !writing;
         for (const shard of next.keys()) {
           for (const chunk of await nodeOf(1).lanes.readLog(topic, shard, next[shard]!, 10_000)) {
             if (chunk.firstOffset !== next[shard]) throw new Error(`a gap at ${next[shard]}: ${chunk.firstOffset}`);
