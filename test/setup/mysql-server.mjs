@@ -41,8 +41,8 @@ export async function readVersion(url) {
   }
 }
 
-/** @param {string} program */
-async function startProgram(program) {
+/** @param {string} program @param {string[]} [more] Further arguments; a later one wins. */
+async function startProgram(program, more = []) {
   const folder = temporaryFolder();
   const data = join(folder, 'data');
   try {
@@ -54,7 +54,7 @@ async function startProgram(program) {
   const port = await freePort();
   const url = `mysql://root@127.0.0.1:${port}/mysql`;
   const args = ['--no-defaults', ...asRoot(), `--datadir=${data}`, `--port=${port}`, '--bind-address=127.0.0.1'];
-  args.push(`--socket=${join(folder, 'socket')}`, `--pid-file=${join(folder, 'pid')}`, ...settings);
+  args.push(`--socket=${join(folder, 'socket')}`, `--pid-file=${join(folder, 'pid')}`, ...settings, ...more);
   return { url, stop: await startPrivateServer(program, args, folder, () => readVersion(url)) };
 }
 

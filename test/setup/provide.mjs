@@ -16,7 +16,7 @@
  * @property {string[]} programs
  * @property {string[]} packages Debian's packages that bring one of the programs.
  * @property {string} image
- * @property {(program: string) => Promise<Running>} startProgram Starts a private one on a free port with temporary data.
+ * @property {(program: string, more?: string[]) => Promise<Running>} startProgram Starts a private one on a free port with temporary data.
  * @property {() => Promise<Running>} startContainer
  */
 
