@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+import 'reflect-metadata';
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { pino } from 'pino';
+import { readEnvironment } from './config/read-environment.js';
+import { SettingsError } from './config/settings-error.js';
+import { startNode, type RunningNode } from './server/node.js';
+import { migrate } from './store/open-store.js';
+import { StoreStartError } from './store/store-start-error.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+/** What a start prints for the person who started it. */
+function greeting({ url, storeDescription }: RunningNode): string {
+  return `
+Halfbox ${version} listens on ${url} (API docs: ${url}/docs)
+Data: ${storeDescription}
+
+Try it:
+  curl -X PUT ${url}/v1/subscriptions/orders/billing -H 'content-type: application/json' -d '{"mode":"pull","startFrom":"earliest"}'
+  curl ${url}/v1/messages -H 'content-type: application/json' -d '{"topic":"orders","body":{"order":1}}'
+  curl -X POST ${url}/v1/subscriptions/orders/billing/receive
+`;
+}
+
+/** One clear line for what a person can put right; a stack only for a defect. */
+function fail(error: unknown): never {
+  const expected = error instanceof SettingsError || error instanceof StoreStartError;
+  const { code } = error as NodeJS.ErrnoException;
+  if (expected || code === 'EADDRINUSE' || code === 'EACCES') console.error(`halfbox: ${(error as Error).message}`);
+  else console.error('halfbox:', error);
+  process.exit(1);
+}
+
+async function start(): Promise<void> {
+  const settings = readEnvironment(process.env);
+  const logger = pino({ level: settings.logLevel, redact: ['req.headers.authorization'] });
+  const node = await startNode(settings, logger, version);
+  console.log(greeting(node));
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) process.exit(130);
+    stopping = true;
+    logger.info({ signal }, 'stopping; a second signal ends it at once');
+    node.stop().then(() => process.exit(0), fail);
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+}
+
+const program = new Command('halfbox').description('Transactional messages on the database you run').version(version);
+program
+  .command('start', { isDefault: true })
+  .description('run a broker; it is set up by HALFBOX_… environment variables')
+  .action(() => start().catch(fail));
+program
+  .command('migrate')
+  .description("bring the store's schema up to date, and end")
+  .action(async () => {
+    const ran = await migrate(readEnvironment(process.env).storeUrl).catch(fail);
+    console.log(ran.length === 0 ? 'The schema is up to date.' : `Ran ${ran.join(', ')}.`);
+  });
+await program.parseAsync();
