@@ -52,7 +52,7 @@ export class Pull {
   ): Promise<ReceivedDelivery[]> {
     const subscription = this.#owned(topic, group);
     subscription.markUsed(this.clock.now() + request.waitMs);
-    const deliveries = await this.#queue(subscription).take(request, signal);
+    const deliveries = await this.#take(subscription, request, signal);
     if (signal?.aborted === true && deliveries.length > 0) {
       await this.#giveBack(subscription, deliveries);
       return [];
@@ -84,6 +84,21 @@ export class Pull {
       const results = await subscription.extend(ids, visibilityMs);
       return results.map((result) => result === 'extended');
     });
+  }
+
+  async #take(
+    subscription: PulledSubscription,
+    request: ReceiveRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<Delivery[]> {
+    try {
+      return await this.#queue(subscription).take(request, signal);
+    } catch (error) {
+      // It moved to another node while the call waited: the caller's next one goes there.
+      const { topic, group } = subscription;
+      if (request.waitMs > 0 && this.owned(topic, group) !== subscription) return [];
+      throw error;
+    }
   }
 
   #settle(topic: string, group: string, receipts: string[], result: DeliveryResult): Promise<Outcome<true>[]> {
