@@ -60,7 +60,8 @@ export class DeliveryTaker {
       this.#woken = false;
       const free = this.options.free();
       if (free <= 0 || this.#held()) break;
-      this.#woken = await this.#take(free);
+      // Only ever set here: a wake-up that comes during the take must not be lost.
+      if (await this.#take(free)) this.#woken = true;
     }
     this.#taking = null;
     // Woken after the last look.
@@ -72,7 +73,7 @@ export class DeliveryTaker {
     try {
       const deliveries = await this.owned.take(max, this.options.claimMs());
       if (deliveries.length > 0) this.options.took(deliveries);
-      return this.#woken || deliveries.length >= max;
+      return deliveries.length >= max;
     } catch (error) {
       const { topic, group } = this.owned;
       this.logger.warn({ err: error, topic, group }, 'could not take deliveries');

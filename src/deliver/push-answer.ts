@@ -33,7 +33,12 @@ export function judgeFailure({ kind, message }: CallbackFailure): PushVerdict {
 export function retryAfterMs(value: string | string[] | undefined, now: number): number | undefined {
   const text = Array.isArray(value) ? value[0] : value;
   if (text === undefined) return undefined;
-  const waitMs = /^\d+$/.test(text.trim()) ? Number(text) * 1000 : Date.parse(text) - now;
+  const waitMs = /^\d+$/.test(text.trim()) ? Number(text) * 1000 : dateOf(text) - now;
   if (Number.isNaN(waitMs)) return undefined;
   return Math.min(Math.max(0, waitMs), retryAfterMsMax);
+}
+
+/** An HTTP date begins with the day's name; what else `Date.parse` would take is no date here. */
+function dateOf(text: string): number {
+  return /^[A-Z][a-z]{2}/.test(text) ? Date.parse(text) : NaN;
 }
