@@ -157,10 +157,22 @@ export class QueueBridge implements SubscriptionConsumer {
       if (!this.window.has(id)) this.window.add(id, delivery, 0, true);
     }
     this.ignored(await this.queue.retainWaiting(this.window.ids()));
+    await this.removeForeign();
     await this.settleLost();
     this.adopted = true;
     this.outcomeWaiting = true;
     this.settling.wake();
+  }
+
+  /** Ended jobs of another life of this subscription must not answer for new ones that get the same id. */
+  private async removeForeign(): Promise<void> {
+    for (;;) {
+      const outcomes = await this.queue.drain(this.settings.drainMax + this.window.count);
+      const foreign = outcomes.filter(({ id }) => !this.window.has(id)).map(({ id }) => id);
+      if (foreign.length === 0) return;
+      await this.queue.remove(foreign);
+      this.ignored(foreign.length);
+    }
   }
 
   private async send(): Promise<void> {

@@ -254,6 +254,18 @@ describe('queue bridge', () => {
     expect(await engine.open('orders', 'mail').drain(10)).toEqual([]);
   });
 
+  it('is not answered by an ended job of a subscription that had the same name', async () => {
+    let runs = 0;
+    work(() => void runs++);
+    await engine.open('orders', 'mail').enqueue([{ id: 'message:0:0:1', json: '{}' }]);
+    await until('the old one has run', () => runs === 1);
+    await bridge().start();
+    owned.add(1);
+    await until('acked', () => owned.acked === 1);
+    expect(runs).toBe(2);
+    expect(counts.ignored).toBe(1);
+  });
+
   it('keeps claims alive as long as the engine knows the job, and only when they are half over', async () => {
     const quiet = bridge({ claimMs: 1000 });
     owned.add(2);
