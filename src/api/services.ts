@@ -55,6 +55,8 @@ export interface Services {
   relay: Pick<Relay, 'owned' | 'locate' | 'ownerOf' | 'subscriptionChanged' | 'liveNodes'>;
   pull: Pull;
   checks: CheckNow;
+  /** Removes the engine's queue of a subscription that was deleted. */
+  removeQueue(topic: string, group: string): Promise<void>;
   metrics: { contentType: string; text(): Promise<string> };
 }
 

@@ -25,6 +25,8 @@ export const problemStatus = {
   'already-exists': 409,
   'not-recallable': 409,
   'receipt-expired': 409,
+  'wrong-mode': 409,
+  'no-secret': 409,
   'body-too-large': 413,
   'unsupported-media-type': 415,
   'not-owner': 421,

@@ -1,0 +1,48 @@
+import { Agent, request } from 'undici';
+import { nodeHeader } from './caller.js';
+
+/** What another node answered. */
+export interface NodeAnswer {
+  status: number;
+  contentType: string;
+  retryAfter: string | undefined;
+  text: string;
+}
+
+/** Added to the time that the call itself may wait. */
+const answerMs = 10_000;
+
+/** Calls other nodes of the same store, with its secret. */
+export class NodeClient {
+  readonly #agent = new Agent({ connections: 64, pipelining: 1, connect: { timeout: 1_000 }, keepAliveTimeout: 4_000 });
+
+  constructor(private readonly secret: string) {}
+
+  /**
+   * Posts a body to a path of another node. Throws when no answer comes.
+   * @param waitMs how long the call may wait over there
+   */
+  async post(url: string, path: string, body: unknown, waitMs = 0, signal?: AbortSignal): Promise<NodeAnswer> {
+    const response = await request(new URL(path, url), {
+      dispatcher: this.#agent,
+      method: 'POST',
+      headers: { 'content-type': 'application/json', [nodeHeader]: this.secret },
+      body: JSON.stringify(body ?? {}),
+      headersTimeout: waitMs + answerMs,
+      bodyTimeout: answerMs,
+      signal,
+    });
+    const { 'content-type': contentType, 'retry-after': retryAfter } = response.headers;
+    return {
+      status: response.statusCode,
+      contentType: String(contentType ?? 'application/json'),
+      retryAfter: retryAfter === undefined ? undefined : String(retryAfter),
+      text: await response.body.text(),
+    };
+  }
+
+  /** Ends its connections. */
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+}
