@@ -85,7 +85,7 @@ function messageTables(t: ColumnTypes): string[] {
     `CREATE TABLE IF NOT EXISTS halfbox_scheduled_message (
       due_at ${t.big} NOT NULL, message_id ${t.name(64)} NOT NULL, topic ${t.name(127)} NOT NULL, ref ${t.text} NOT NULL,
       PRIMARY KEY (due_at, message_id))${t.suffix}`,
-    // Messages whose log chunk is gone and that a retry or a dead letter still names; looked at again at recheck_at.
+    // Messages that no log chunk names: recalled, or outlived by a retry or a dead letter. Looked at again at recheck_at.
     `CREATE TABLE IF NOT EXISTS halfbox_kept_message (
       message_id ${t.name(64)} NOT NULL, stored_at ${t.big} NOT NULL, recheck_at ${t.big} NOT NULL,
       PRIMARY KEY (message_id))${t.suffix}`,

@@ -104,6 +104,7 @@ export class Retention implements BackgroundService {
       more = (await apart(() => this.#drain(what, purge))) || more;
     }
     more = (await apart(() => this.#purgeLogs(now, apart))) || more;
+    more = (await apart(() => this.#purgeKept(now))) || more;
     await apart(() => backlogs.report(now));
     if (errors.length > 0) throw errors[0];
     return more;
@@ -112,17 +113,27 @@ export class Retention implements BackgroundService {
   async #drain(what: Deleted, purge: () => Promise<number>): Promise<boolean> {
     const { settings, observer, logger } = this.parts;
     let count = 0;
-    let full = true;
-    for (let batch = 0; full && batch < settings.batchesMax; batch += 1) {
+    let more = true;
+    for (let batch = 0; more && batch < settings.batchesMax; batch += 1) {
+      // A batch is bounded in messages too, so one that is not full says nothing; only an empty one is the end.
       const deleted = await purge();
       if (deleted > 0) observer.deleted(what, deleted);
       count += deleted;
-      full = deleted >= settings.batchMax;
+      more = deleted > 0;
     }
     // These were never consumed: whoever kept them should learn that they are gone.
     const loses = what === 'parked-transactions' || what === 'dead-letters';
     if (count > 0) logger[loses ? 'warn' : 'info']({ what, count }, 'deleted what was older than its retention');
-    return full;
+    return more;
+  }
+
+  /** Messages left the log when their chunk did; what goes here is only the rest of them, and is not counted again. */
+  async #purgeKept(now: number): Promise<boolean> {
+    const { store, settings } = this.parts;
+    for (let batch = 0; batch < settings.batchesMax; batch += 1) {
+      if ((await store.purgeKept(now, settings.batchMax)) === 0) return false;
+    }
+    return true;
   }
 
   async #purgeLogs(now: number, apart: RunApart): Promise<boolean> {

@@ -13,10 +13,10 @@ export async function listPurgeableShards(
   const { topic, shard } = after ?? { topic: '', shard: -1 };
   const [found] = await database.read({
     sql: `SELECT shard.topic, shard.shard FROM halfbox_shard shard
-      JOIN halfbox_topic topic ON topic.name = shard.topic
-      WHERE shard.topic >= ? AND (shard.topic > ? OR shard.shard > ?) AND EXISTS (
-        SELECT 1 FROM halfbox_shard_log log WHERE log.topic = shard.topic AND log.shard = shard.shard
-          AND log.first_offset <= shard.first_offset AND log.appended_at <= ? - topic.retention_ms)
+      WHERE shard.topic >= ? AND (shard.topic > ? OR shard.shard > ?) AND (
+        SELECT log.appended_at FROM halfbox_shard_log log
+        WHERE log.topic = shard.topic AND log.shard = shard.shard ORDER BY log.first_offset LIMIT 1
+      ) <= ? - (SELECT topic.retention_ms FROM halfbox_topic topic WHERE topic.name = shard.topic)
       ORDER BY shard.topic, shard.shard LIMIT ?`,
     params: [topic, topic, shard, now, limit],
   });

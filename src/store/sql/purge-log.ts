@@ -1,4 +1,4 @@
-import type { SqlDatabase, SqlRow, Statement } from './database.js';
+import type { SqlDatabase, SqlResult, Statement } from './database.js';
 import { sweepChunks } from './sweep-chunks.js';
 
 /**
@@ -28,32 +28,30 @@ export async function purgeLog(
   return removed;
 }
 
-/**
- * Raises the first offset over chunks that are old and that every subscription has settled. Lanes are read under the
- * shard row's lock without locking them: a cursor only goes down, or comes into being, under that lock.
- */
-async function raiseFirstOffset(
-  database: SqlDatabase,
-  range: { topic: string; shard: number; olderThan: number; limit: number },
-): Promise<number> {
-  const { topic, shard, olderThan, limit } = range;
-  const [before] = await database.read(selectShard(topic, shard, ''));
-  if (!before?.rows[0]) return 0;
-  const oldest = await database.read(selectChunks(topic, shard, Number(before.rows[0]['first_offset']), 1));
-  if (endOfOld(oldest[0]?.rows ?? [], olderThan, Infinity) === undefined) return 0;
+interface Purge {
+  topic: string;
+  shard: number;
+  olderThan: number;
+  limit: number;
+}
 
+/**
+ * Raises the first offset over chunks that are old and that every subscription has settled. What may go is looked up
+ * before the lock, so that a shard with nothing to purge is not locked, and again under it, for a seek or a new
+ * subscription: a cursor only goes down, or comes into being, under that lock, and needs no lock of its own here.
+ */
+async function raiseFirstOffset(database: SqlDatabase, purge: Purge): Promise<number> {
+  const { topic, shard } = purge;
+  const read = (...statements: Statement[]): Promise<SqlResult[]> => database.read(...statements);
+  const [before] = await read(selectShard(topic, shard, ''));
+  const seen = before?.rows[0];
+  if (!seen || (await endOfPurgeable(read, purge, Number(seen['first_offset']))) === undefined) return 0;
   return database.transaction(async (session) => {
-    const [locked, lanes] = await session.run(selectShard(topic, shard, database.dialect.forUpdate), {
-      sql: 'SELECT MIN(settled_offset) AS settled FROM halfbox_lane WHERE topic = ? AND shard = ?',
-      params: [topic, shard],
-    });
+    const [locked] = await session.run(selectShard(topic, shard, database.dialect.forUpdate));
     const row = locked?.rows[0];
     if (!row) return 0;
     const first = Number(row['first_offset']);
-    const settled: unknown = lanes?.rows[0]?.['settled'];
-    const settledBelow = settled === null || settled === undefined ? Infinity : Number(settled);
-    const [chunks] = await session.run(selectChunks(topic, shard, first, limit));
-    const end = endOfOld(chunks?.rows ?? [], olderThan, settledBelow);
+    const end = await endOfPurgeable((...statements) => session.run(...statements), purge, first);
     if (end === undefined) return 0;
     await session.finish({
       sql: 'UPDATE halfbox_shard SET first_offset = ? WHERE topic = ? AND shard = ?',
@@ -63,28 +61,38 @@ async function raiseFirstOffset(
   });
 }
 
-function selectShard(topic: string, shard: number, lock: string): Statement {
-  return {
-    sql: `SELECT first_offset FROM halfbox_shard WHERE topic = ? AND shard = ?${lock}`,
-    params: [topic, shard],
-  };
-}
-
-function selectChunks(topic: string, shard: number, fromOffset: number, limit: number): Statement {
-  return {
-    sql: `SELECT first_offset, message_count, appended_at FROM halfbox_shard_log
-      WHERE topic = ? AND shard = ? AND first_offset >= ? AND first_offset < ? ORDER BY first_offset`,
-    params: [topic, shard, fromOffset, fromOffset + limit],
-  };
-}
-
-/** The end of the leading chunks that are old enough and settled; undefined when the first one is not. */
-function endOfOld(chunks: SqlRow[], olderThan: number, settledBelow: number): number | undefined {
+/** The end of the leading chunks that may go; undefined when the first one may not. */
+async function endOfPurgeable(
+  run: (...statements: Statement[]) => Promise<SqlResult[]>,
+  purge: Purge,
+  first: number,
+): Promise<number | undefined> {
+  const { topic, shard, olderThan, limit } = purge;
+  const [chunks, lanes] = await run(
+    {
+      sql: `SELECT first_offset, message_count, appended_at FROM halfbox_shard_log
+        WHERE topic = ? AND shard = ? AND first_offset >= ? AND first_offset < ? ORDER BY first_offset`,
+      params: [topic, shard, first, first + limit],
+    },
+    {
+      sql: 'SELECT MIN(settled_offset) AS settled FROM halfbox_lane WHERE topic = ? AND shard = ?',
+      params: [topic, shard],
+    },
+  );
+  const settled: unknown = lanes?.rows[0]?.['settled'];
+  const settledBelow = settled === null || settled === undefined ? Infinity : Number(settled);
   let end: number | undefined;
-  for (const chunk of chunks) {
+  for (const chunk of chunks?.rows ?? []) {
     const endOfChunk = Number(chunk['first_offset']) + Number(chunk['message_count']);
     if (Number(chunk['appended_at']) > olderThan || endOfChunk > settledBelow) break;
     end = endOfChunk;
   }
   return end;
+}
+
+function selectShard(topic: string, shard: number, lock: string): Statement {
+  return {
+    sql: `SELECT first_offset FROM halfbox_shard WHERE topic = ? AND shard = ?${lock}`,
+    params: [topic, shard],
+  };
 }

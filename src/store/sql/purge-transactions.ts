@@ -43,12 +43,15 @@ async function purgeTransactions(
   if (old.size === 0) return 0;
   return database.transaction(async (session) => {
     const { byPrimaryKey, forUpdate } = database.dialect;
+    // Only by id: with the state and the time in the condition, a planner may read the index of all old transactions.
     const [locked] = await session.run({
-      sql: `SELECT id, asked FROM halfbox_transaction${byPrimaryKey} WHERE id IN (${listPlaceholders(old.size)})
-        AND state IN (${listPlaceholders(states.length)}) AND due_at <= ? ORDER BY id${forUpdate}`,
-      params: [...old.keys(), ...states, dueAt],
+      sql: `SELECT id, state, due_at, asked FROM halfbox_transaction${byPrimaryKey}
+        WHERE id IN (${listPlaceholders(old.size)}) ORDER BY id${forUpdate}`,
+      params: [...old.keys()],
     });
-    const rows = locked?.rows ?? [];
+    const rows = (locked?.rows ?? []).filter(
+      (row) => states.includes(Number(row['state'])) && Number(row['due_at']) <= dueAt,
+    );
     const ids = rows.map((row) => textOf(row['id']));
     const asked = rows.filter((row) => Number(row['asked']) > 0).map((row) => textOf(row['id']));
     const messageIds = ids.flatMap((id) => old.get(id)?.messageIds ?? []);

@@ -19,7 +19,16 @@ export function recallMessage(
       params: [Number(message['due_at']), messageId],
     });
     if (taken?.affectedRows === 1) {
-      await session.run({ sql: 'UPDATE halfbox_message SET recalled_at = ? WHERE id = ?', params: [now, messageId] });
+      await session.run(
+        { sql: 'UPDATE halfbox_message SET recalled_at = ? WHERE id = ?', params: [now, messageId] },
+        // It is in no log that retention goes by, so its end is written down here.
+        {
+          sql: `INSERT INTO halfbox_kept_message (message_id, stored_at, recheck_at)
+            SELECT message.id, message.stored_at, ? + topic.retention_ms FROM halfbox_message message
+            JOIN halfbox_topic topic ON topic.name = message.topic WHERE message.id = ?`,
+          params: [now, messageId],
+        },
+      );
       return 'recalled';
     }
     const after = await readMessage(session, messageId);
