@@ -5,15 +5,17 @@ import { createInterface } from 'node:readline';
 
 const waitMsMax = 15_000;
 
-/** A process of the example. Its lines are shown after its name and can be waited for. */
+/** A process of the example. What it prints can be waited for, and is shown after its name; of a `quiet` one only errors are. */
 export class Child {
   #name;
+  #quiet;
   #process;
   #lines = [];
   #waiting = new Set();
 
-  constructor(name, file, args, env) {
+  constructor(name, file, args, env, { quiet = false } = {}) {
     this.#name = name;
+    this.#quiet = quiet;
     // Settings of the person's own broker do not belong in here.
     const inherited = Object.entries(process.env).filter(([variable]) => !variable.startsWith('HALFBOX_'));
     this.#process = spawn(process.execPath, [file, ...args], {
@@ -60,7 +62,7 @@ export class Child {
 
   #take(line) {
     this.#lines.push(line);
-    this.#show(line);
+    if (!this.#quiet) this.#show(line);
     for (const wait of this.#waiting) {
       if (!line.includes(wait.text)) continue;
       this.#waiting.delete(wait);

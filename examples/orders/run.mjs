@@ -12,18 +12,19 @@ const brokerUrl = `http://127.0.0.1:${brokerPort}`;
 const fileOf = (path) => fileURLToPath(new URL(path, import.meta.url));
 const children = [];
 
-function start(name, file, args, env) {
-  const child = new Child(name, fileOf(file), args, env);
+function start(name, file, args, env, options) {
+  const child = new Child(name, fileOf(file), args, env, options);
   children.push(child);
   return child;
 }
 
 async function startBroker() {
-  start('broker', '../../dist/src/main.js', ['start'], {
+  const env = {
     HALFBOX_PORT: String(brokerPort),
     HALFBOX_STORE_URL: `sqlite:${join(folder, 'broker.db')}`,
     HALFBOX_LOG_LEVEL: 'warn',
-  });
+  };
+  start('broker', '../../dist/src/main.js', ['start'], env, { quiet: true });
   const deadline = Date.now() + 15_000;
   for (;;) {
     const ready = await fetch(`${brokerUrl}/health/ready`).then(
