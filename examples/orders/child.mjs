@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
-const waitMsMax = 15_000;
+const waitMsMax = 30_000;
 
 /** A process of the example. What it prints can be waited for, and is shown after its name; of a `quiet` one only errors are. */
 export class Child {
@@ -32,7 +32,7 @@ export class Child {
     return [...this.#lines];
   }
 
-  /** Resolves with the first line, past ones included, that holds `text`. Rejects when the process ends or after 15 s. */
+  /** Resolves with the first line, past ones included, that holds `text`. Rejects when the process ends or after 30 s. */
   line(text) {
     const past = this.#lines.find((line) => line.includes(text));
     if (past !== undefined) return Promise.resolve(past);

@@ -25,14 +25,14 @@ async function startBroker() {
     HALFBOX_LOG_LEVEL: 'warn',
   };
   start('broker', '../../dist/src/main.js', ['start'], env, { quiet: true });
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + 30_000;
   for (;;) {
     const ready = await fetch(`${brokerUrl}/health/ready`).then(
       (answer) => answer.ok,
       () => false,
     );
     if (ready) return;
-    if (Date.now() > deadline) throw new Error('the broker did not become ready within 15 s');
+    if (Date.now() > deadline) throw new Error('the broker did not become ready within 30 s');
     await delay(50);
   }
 }
