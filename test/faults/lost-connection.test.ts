@@ -76,6 +76,7 @@ describe('a connection to the store that is lost', () => {
         return packets;
       }
       expect(error).toMatchObject(unavailable);
+      await proxy.settled();
       await check(ground);
     }
     throw new Error(`a call sent more than ${packetsMax} packets`);

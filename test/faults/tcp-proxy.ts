@@ -21,6 +21,7 @@ interface Link {
 export class TcpProxy {
   readonly #server: Server;
   readonly #links = new Set<Link>();
+  readonly #ending = new Set<Socket>();
   #cut: Cut | undefined;
   #isFrozen = false;
   #isDown = false;
@@ -77,8 +78,14 @@ export class TcpProxy {
     this.#isFrozen = false;
   }
 
+  /** Resolves when the server is done with every connection that was cut. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#ending].map((socket) => once(socket, 'close')));
+  }
+
   async close(): Promise<void> {
     for (const link of this.#links) this.#sever(link);
+    await this.settled();
     this.#server.close();
     await once(this.#server, 'close');
   }
@@ -112,15 +119,21 @@ export class TcpProxy {
   }
 
   #fromServer(link: Link, data: Buffer): void {
-    if (this.#isFrozen) return;
-    // The server has answered, so it has done what it was asked.
+    if (this.#isFrozen || !this.#links.has(link)) return;
     if (link.losesAnswer) this.#sever(link);
     else link.client.write(data);
   }
 
+  /** The client loses its connection at once. The server sees its end after what it was sent, which it still does. */
   #sever(link: Link): void {
     if (!this.#links.delete(link)) return;
     link.client.destroy();
-    link.server.destroy();
+    if (link.server.connecting || link.server.destroyed) {
+      link.server.destroy();
+      return;
+    }
+    this.#ending.add(link.server);
+    link.server.once('close', () => this.#ending.delete(link.server));
+    link.server.end();
   }
 }
