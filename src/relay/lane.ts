@@ -7,15 +7,17 @@ import type { RelaySettings } from './relay-settings.js';
 import type { TagFilter } from '../message/tag-filter.js';
 import { trackedFromLog, type TrackedDelivery } from './tracked-delivery.js';
 
-/** What reading a part of the log brought. */
-export interface Ingested {
-  /** Entries that became ready or wait in memory. */
-  fresh: number;
+/** What reading a part of the log brought, beside what became ready or waits in memory. */
+export interface Page {
   /** Entries of busy keys for which there was no room in memory, in offset order. */
   overflow: TrackedDelivery[];
+  /** Whether an entry after the first of those became ready. */
+  readyAfterOverflow: boolean;
   /** Offsets that the log no longer has. */
   missing: number;
 }
+
+export const emptyPage = (): Page => ({ overflow: [], readyAfterOverflow: false, missing: 0 });
 
 /** One subscription's work on one shard: what of the log has been read, is ready, is with a consumer, is settled. */
 export class Lane {
@@ -75,10 +77,9 @@ export class Lane {
   }
 
   /** Takes in what a chunk has from `readOffset` on. Filtered entries are settled at once; `readOffset` moves behind the chunk. */
-  ingest(chunk: LogChunk, filter: TagFilter, gate: OrderGate): Ingested {
-    const result: Ingested = { fresh: 0, overflow: [], missing: 0 };
+  ingest(chunk: LogChunk, filter: TagFilter, gate: OrderGate, page: Page): void {
     const end = chunk.firstOffset + chunk.refs.length;
-    if (chunk.firstOffset > this.readOffset) result.missing = this.#skipMissing(chunk.firstOffset);
+    if (chunk.firstOffset > this.readOffset) page.missing += this.#skipMissing(chunk.firstOffset);
     const settledEnd = this.settled.end;
     for (let offset = this.readOffset; offset < end; offset += 1) {
       if (offset < settledEnd && this.settled.has(offset)) continue;
@@ -90,19 +91,21 @@ export class Lane {
         continue;
       }
       const delivery = trackedFromLog(this.shard, offset, ref);
-      if (ref.keyHash === undefined || gate.enter(ref.keyHash, offset)) this.ready.push(delivery);
-      else if (this.#roomToHold()) {
+      if (ref.keyHash === undefined || gate.enter(ref.keyHash, offset)) {
+        this.ready.push(delivery);
+        page.readyAfterOverflow ||= page.overflow.length > 0;
+      } else if (page.overflow.length === 0 && this.#roomToHold()) {
         gate.hold(ref.keyHash, delivery);
         this.held += 1;
-      } else {
-        result.overflow.push(delivery);
-        continue;
-      }
-      result.fresh += 1;
+      } else page.overflow.push(delivery);
     }
     if (end > this.readOffset) this.readOffset = this.settled.nextOutside(end);
     this.headOffset = Math.max(this.headOffset, this.readOffset);
-    return result;
+  }
+
+  /** Whether the delivery is in memory, on its way: not waiting for a retry, nor dead. */
+  isUnderWay(offset: number): boolean {
+    return !this.settled.has(offset) || this.inFlight.has(offset) || this.readyRetries.has(offset);
   }
 
   /** A delivery that waited in memory has its key now: it is the next to go. */

@@ -46,6 +46,12 @@ export class OrderGate {
     return true;
   }
 
+  /** Offset of the delivery that has a busy key; null while that is being found out. */
+  holderOf(keyHash: string): number | null {
+    const { holder } = this.#get(keyHash);
+    return holder < 0 ? null : holder;
+  }
+
   /** Keeps a delivery of a busy key in memory. Deliveries of one key must come in offset order. */
   hold(keyHash: string, delivery: TrackedDelivery): void {
     (this.#get(keyHash).held ??= new ReadyQueue()).push(delivery);

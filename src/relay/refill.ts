@@ -3,7 +3,7 @@ import type { LaneStore } from '../store/lane-store.js';
 import type { Logger } from '../runtime/logger.js';
 import { WaitInStore } from './delivery-changes.js';
 import { DueRetries } from './due-retries.js';
-import type { Ingested, Lane } from './lane.js';
+import { emptyPage, type Lane, type Page } from './lane.js';
 import type { OwnedState } from './owned-state.js';
 import type { RelaySettings } from './relay-settings.js';
 import type { SettlementWriter } from './settlement-writer.js';
@@ -26,6 +26,7 @@ export interface RefillHost {
  */
 export class Refill {
   readonly #dueRetries: DueRetries;
+  readonly #startedAt: number;
   #running = false;
   #stopped = false;
   #notBefore = 0;
@@ -40,6 +41,7 @@ export class Refill {
     private readonly logger: Logger,
     private readonly host: RefillHost,
   ) {
+    this.#startedAt = clock.now();
     this.#dueRetries = new DueRetries(state, store, writer, settings, clock);
   }
 
@@ -65,7 +67,7 @@ export class Refill {
   /** Takes a chunk in as it was appended on this node. False where it must be read from the store instead. */
   takeIn(lane: Lane, chunk: Parameters<Lane['ingest']>[0]): boolean {
     if (!lane.follows(chunk) || this.state.gate.size >= this.settings.busyKeysMax) return false;
-    lane.ingest(chunk, this.state.filter, this.state.gate);
+    lane.ingest(chunk, this.state.filter, this.state.gate, emptyPage());
     return true;
   }
 
@@ -123,13 +125,8 @@ export class Refill {
     const chunks = await this.store.readLog(topic, lane.shard, from, this.settings.windowMax);
     // What was known of the shard's end was wrong, or its end was deleted: the next look at the heads tells.
     if (chunks.length === 0 && lane.readOffset === from) lane.headOffset = from;
-    const page: Ingested = { fresh: 0, overflow: [], missing: 0 };
-    for (const chunk of chunks) {
-      const ingested = lane.ingest(chunk, this.state.filter, gate);
-      page.fresh += ingested.fresh;
-      page.missing += ingested.missing;
-      for (const delivery of ingested.overflow) page.overflow.push(delivery);
-    }
+    const page = emptyPage();
+    for (const chunk of chunks) lane.ingest(chunk, this.state.filter, gate, page);
     if (page.missing > 0) {
       const fields = { topic, group, shard: lane.shard, from, count: page.missing };
       this.logger.error(fields, 'the shard log lacks unsettled offsets; they are skipped');
@@ -141,9 +138,9 @@ export class Refill {
   }
 
   /** Busy keys brought more than memory is meant for: wait for them where they make progress, else move it to the retry store. */
-  async #overflow(lane: Lane, page: Ingested): Promise<void> {
+  async #overflow(lane: Lane, page: Page): Promise<void> {
     const now = this.clock.now();
-    if (page.fresh === 0 && now - lane.lastPassedOnAt < this.settings.spillAfterMs) {
+    if (this.#worthWaiting(lane, page, now)) {
       lane.readOffset = page.overflow[0]!.offset;
       lane.stalledUntil = now + this.settings.spillAfterMs;
       this.host.wakeAt(lane.stalledUntil);
@@ -152,6 +149,16 @@ export class Refill {
     for (const { ref, offset } of page.overflow) this.state.gate.stored(ref.keyHash!, offset);
     lane.overflow = page.overflow;
     await this.#spill(lane);
+  }
+
+  /** Only where nothing of other keys was found behind, and the busy ones are in consumers' hands and were passed on lately. */
+  #worthWaiting(lane: Lane, page: Page, now: number): boolean {
+    const progressAt = Math.max(lane.lastPassedOnAt, this.#startedAt);
+    if (page.readyAfterOverflow || now - progressAt >= this.settings.spillAfterMs) return false;
+    return page.overflow.every(({ ref }) => {
+      const holder = this.state.gate.holderOf(ref.keyHash!);
+      return holder === null || lane.isUnderWay(holder);
+    });
   }
 
   async #spill(lane: Lane): Promise<void> {

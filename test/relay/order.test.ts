@@ -70,6 +70,7 @@ describe('order per key', () => {
     const free = await scene.takeAll(relay);
     expect(free.map((delivery) => scene.name(delivery))).toEqual(others);
     await scene.settle(relay, free);
+    expect(await scene.waitingInStore()).toBe(56);
     const order = await drain(scene, relay);
     expect(order).toEqual(blocked);
     expect(await scene.retries()).toEqual([]);
@@ -82,13 +83,16 @@ describe('order per key', () => {
     await scene.append(names);
     const relay = await scene.on(node);
     const order: string[] = [];
+    let spilled = 0;
     while (order.length < 40) {
       const taken = await relay.take(5, 30_000);
       order.push(...taken.map((delivery) => scene.name(delivery)));
       await scene.settle(relay, taken);
       if (taken.length === 0) await scene.later(relay, 10);
+      spilled += await scene.waitingInStore();
     }
     expect(order).toEqual(names);
+    expect(spilled).toBe(0);
   });
 
   test('continue: a dead letter lets the next of its key by', async () => {

@@ -140,6 +140,15 @@ export class Scene {
     return [...due, ...(await lanes.givenRetries(this.topic, this.group, 1_000))];
   }
 
+  /** How many deliveries wait in the retry store for their key. */
+  async waitingInStore(): Promise<number> {
+    const [found] = await this.world.opened.database.read({
+      sql: 'SELECT COUNT(*) AS waiting FROM halfbox_retry WHERE topic = ? AND state = 2',
+      params: [this.topic],
+    });
+    return Number(found!.rows[0]!['waiting']);
+  }
+
   async deadLetters(): Promise<{ name: string; attempts: number; error: string }[]> {
     const { items } = await this.world.opened.store.deadLetters.list(
       { topic: this.topic, group: this.group },

@@ -167,7 +167,7 @@ describe('several nodes on one store', () => {
     const scene = await Scene.make(world);
     await scene.append(['1', '2', '3']);
     const steps: string[] = [];
-    // eslint-disable-next-line @typescript-eslint/require-await
+
     const step = (name: string) => async (): Promise<void> => void steps.push(name);
     const consumer: SubscriptionConsumer = { start: step('start'), stop: step('stop') };
     const first = await join({ consumers: ({ topic }) => (topic === scene.topic ? consumer : null) });
@@ -188,7 +188,7 @@ describe('several nodes on one store', () => {
     const scene = await Scene.make(world);
     await scene.append(['1']);
     const stopped: string[] = [];
-    // eslint-disable-next-line @typescript-eslint/require-await
+
     const consumer = { start: async () => {}, stop: async () => void stopped.push('stopped') };
     const first = await join({ consumers: ({ topic }) => (topic === scene.topic ? consumer : null) });
     const before = await scene.on(first);
