@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { CallbackFailure, type CallbackClient } from '../callback/callback-client.js';
 import { signedHeaders } from '../callback/signer.js';
 import type { Clock } from '../message/clock.js';
@@ -21,7 +22,7 @@ export interface PushParts {
 /** Added to the time of a push for its claim: storing the outcome may take so long. */
 const settleMs = 15_000;
 
-/** After a 410: until the owner has surely heard that the subscription is paused. */
+/** After a 410 whose pause this node has not heard of: nothing is pushed for so long. */
 const goneHoldMs = 10_000;
 
 /**
@@ -32,13 +33,16 @@ export class PushConsumer implements SubscriptionConsumer {
   readonly #taker: DeliveryTaker;
   readonly #inHand = new Set<Promise<void>>();
   readonly #ending = new AbortController();
+  #pausing = false;
 
   constructor(
     private readonly owned: OwnedSubscription,
     private readonly parts: PushParts,
   ) {
+    // Every push in hand listens to it; their number has its own bound.
+    setMaxListeners(0, this.#ending.signal);
     const options = {
-      free: () => (owned.config.push?.concurrency ?? 0) - this.#inHand.size,
+      free: () => (this.#pausing ? 0 : (owned.config.push?.concurrency ?? 0) - this.#inHand.size),
       claimMs: () => (owned.config.push?.timeoutMs ?? 0) + settleMs,
       took: (deliveries: Delivery[]) => deliveries.forEach((delivery) => this.#begin(delivery)),
     };
@@ -100,8 +104,9 @@ export class PushConsumer implements SubscriptionConsumer {
   }
 
   async #pause(): Promise<void> {
+    if (this.#pausing || this.owned.paused) return;
     const { topic, group } = this.owned;
-    this.#taker.hold(goneHoldMs);
+    this.#pausing = true;
     try {
       await this.parts.pause(topic, group, 'the push target answered 410 Gone');
       this.parts.logger.warn({ topic, group }, 'the push target answered 410 Gone: the subscription is paused');
@@ -109,5 +114,7 @@ export class PushConsumer implements SubscriptionConsumer {
       // The next push meets the same answer and pauses it then.
       this.parts.logger.warn({ err: error, topic, group }, 'could not pause a subscription whose target is gone');
     }
+    if (!this.owned.paused) this.#taker.hold(goneHoldMs);
+    this.#pausing = false;
   }
 }
