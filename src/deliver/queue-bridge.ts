@@ -1,20 +1,13 @@
 import type { Clock } from '../message/clock.js';
 import { messageText } from '../message/message-json.js';
-import type { EngineJob, EngineOutcome, EngineQueue, QueueEngine } from '../queue/queue-engine.js';
-import type {
-  DeliveryOutcome,
-  DeliveryResult,
-  OwnedSubscription,
-  SubscriptionConsumer,
-} from '../relay/owned-subscription.js';
+import type { EngineJob, EngineQueue, QueueEngine } from '../queue/queue-engine.js';
+import type { OwnedSubscription, SubscriptionConsumer } from '../relay/owned-subscription.js';
 import type { Events } from '../runtime/events.js';
 import type { Logger } from '../runtime/logger.js';
 import { Loop } from '../runtime/loop.js';
 import { queueBridgeDefaults, type QueueBridgeEvents, type QueueBridgeSettings } from './queue-bridge-settings.js';
-import { jobIdOf, type QueuedTry, QueueWindow } from './queue-window.js';
-
-/** What a try is recorded as that the engine no longer knew. */
-export const engineLost = 'engine-lost';
+import { QueueOutcomes, resultOf } from './queue-outcomes.js';
+import { jobIdOf, QueueWindow } from './queue-window.js';
 
 export interface QueueBridgeParts {
   engine: QueueEngine;
@@ -33,6 +26,7 @@ export class QueueBridge implements SubscriptionConsumer {
   private readonly settings: QueueBridgeSettings;
   private readonly window: QueueWindow;
   private readonly queue: EngineQueue;
+  private readonly outcomes: QueueOutcomes;
   private readonly filling: Loop;
   private readonly settling: Loop;
   private stopListening: (() => void)[] = [];
@@ -55,6 +49,7 @@ export class QueueBridge implements SubscriptionConsumer {
     const { windowMax, windowCharactersMax } = this.settings;
     this.window = new QueueWindow(windowMax, windowCharactersMax);
     this.queue = parts.engine.open(owned.topic, owned.group);
+    this.outcomes = new QueueOutcomes(owned, this.queue, this.window, this.settings, parts);
     this.filling = this.loop('fill', () => this.fill());
     this.settling = this.loop('settle', (now) => this.settleAndReconcile(now));
   }
@@ -116,9 +111,9 @@ export class QueueBridge implements SubscriptionConsumer {
     const outcomes = await this.queue.drain(this.settings.drainMax);
     if (outcomes.length === 0) return false;
     const known = outcomes.filter(({ id }) => this.window.has(id));
-    await this.settle(known.map((outcome) => [outcome.id, resultOf(outcome)]));
+    await this.outcomes.settle(known.map((outcome) => [outcome.id, resultOf(outcome)]));
     // Whatever this owner did not give out, or take over, counts no longer.
-    this.ignored(outcomes.length - known.length);
+    this.outcomes.ignored(outcomes.length - known.length);
     this.unremoved = outcomes.map(({ id }) => id);
     this.filling.wake();
     await this.removeStored();
@@ -130,14 +125,12 @@ export class QueueBridge implements SubscriptionConsumer {
     if (!this.adopted || this.window.count === 0) return;
     // The engine may have forgotten it, or remember an older one.
     this.queuePaused = undefined;
-    const abandoned = await this.queue.failAbandoned();
-    if (abandoned > 0) {
-      this.emit('workerLost', abandoned);
+    if ((await this.outcomes.failAbandoned()) > 0) {
       this.outcomeWaiting = true;
       this.settling.wake();
     }
-    await this.settleLost();
-    await this.extendClaims();
+    if ((await this.outcomes.settleLost()) > 0) this.filling.wake();
+    await this.outcomes.extendClaims(this.parts.clock.now());
   }
 
   /** One after the other: what is being settled must not look lost, or its claim ended, to the other. */
@@ -156,23 +149,11 @@ export class QueueBridge implements SubscriptionConsumer {
       const id = jobIdOf(delivery);
       if (!this.window.has(id)) this.window.add(id, delivery, 0, true);
     }
-    this.ignored(await this.queue.retainWaiting(this.window.ids()));
-    await this.removeForeign();
-    await this.settleLost();
+    await this.outcomes.clearForeign();
+    await this.outcomes.settleLost();
     this.adopted = true;
     this.outcomeWaiting = true;
     this.settling.wake();
-  }
-
-  /** Ended jobs of another life of this subscription must not answer for new ones that get the same id. */
-  private async removeForeign(): Promise<void> {
-    for (;;) {
-      const outcomes = await this.queue.drain(this.settings.drainMax + this.window.count);
-      const foreign = outcomes.filter(({ id }) => !this.window.has(id)).map(({ id }) => id);
-      if (foreign.length === 0) return;
-      await this.queue.remove(foreign);
-      this.ignored(foreign.length);
-    }
   }
 
   private async send(): Promise<void> {
@@ -194,59 +175,11 @@ export class QueueBridge implements SubscriptionConsumer {
     this.unremoved = [];
   }
 
-  private async settleLost(): Promise<void> {
-    const missing = await this.queue.missing(this.window.enqueuedIds());
-    // One that was settled while this was asked is missing because it was removed.
-    const lost = missing.filter((id) => this.window.has(id));
-    if (lost.length === 0) return;
-    await this.settle(lost.map((id) => [id, { kind: 'nack', error: engineLost, delayMs: 0 }]));
-    this.emit('engineLost', lost.length);
-    this.filling.wake();
-  }
-
-  private async settle(ended: [id: string, result: DeliveryResult][]): Promise<void> {
-    if (ended.length === 0) return;
-    const outcomes = ended.map(([id, result]): DeliveryOutcome => ({ ...this.queued(id).delivery, result }));
-    const results = await this.owned.settle(outcomes);
-    for (const [id] of ended) this.window.delete(id);
-    this.ignored(results.filter((result) => result === 'stale').length);
-  }
-
-  private async extendClaims(): Promise<void> {
-    const { claimMs } = this.settings;
-    const now = this.parts.clock.now();
-    const ids = this.window.endingBefore(now + claimMs / 2);
-    if (ids.length === 0) return;
-    const results = await this.owned.extend(
-      ids.map((id) => this.queued(id).delivery),
-      claimMs,
-    );
-    ids.forEach((id, index) => {
-      if (results[index] === 'stale') this.window.delete(id);
-      else {
-        const queued = this.window.get(id);
-        if (queued !== undefined) queued.claimedUntil = now + claimMs;
-      }
-    });
-  }
-
   private async followPause(): Promise<void> {
     const { paused } = this.owned;
     if (paused === this.queuePaused) return;
     await this.queue.setPaused(paused);
     this.queuePaused = paused;
-  }
-
-  private queued(id: string): QueuedTry {
-    return this.window.get(id) as QueuedTry;
-  }
-
-  private ignored(count: number): void {
-    if (count > 0) this.emit('ignored', count);
-  }
-
-  private emit(name: keyof QueueBridgeEvents, count: number): void {
-    this.parts.events.emit(name, { topic: this.owned.topic, group: this.owned.group, count });
   }
 
   private loop(name: string, run: (now: number) => Promise<boolean>): Loop {
@@ -255,8 +188,4 @@ export class QueueBridge implements SubscriptionConsumer {
     const { topic, group } = this.owned;
     return new Loop(run, { name: `queue-${name} ${topic}.${group}`, intervalMs, clock, logger, retryMs, retryMsMax });
   }
-}
-
-function resultOf({ ok, error }: EngineOutcome): DeliveryResult {
-  return ok ? { kind: 'ack' } : { kind: 'nack', error: error || 'failed without a reason' };
 }
