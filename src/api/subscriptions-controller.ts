@@ -115,10 +115,12 @@ export class SubscriptionsController {
     const { params } = rotateSubscriptionSecret.read(request);
     const { topic, group } = params;
     const { store, clock } = this.services;
-    await this.#find(params);
+    const { config } = await this.#find(params);
+    if (config.mode !== 'push')
+      throw new Problem('no-secret', `${topic}/${group} is not of mode push: nothing is signed`);
     const until = clock.now() + previousSecretSignsMs;
     const secrets = await store.subscriptions.rotateSecret(topic, group, newSecret(), until);
-    if (!secrets) throw new Problem('no-secret', `${topic}/${group} is not of mode push: nothing is signed`);
+    if (!secrets) throw notFound(params);
     await this.changes.changed([params]);
     return { secret: secrets.current };
   }
