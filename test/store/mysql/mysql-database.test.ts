@@ -155,7 +155,7 @@ describe('MySQL or MariaDB database', () => {
     const settings = () =>
       opened.database.transaction(async (session) => {
         const [result] = await session.run({
-          sql: 'SELECT @@sql_mode AS mode, @@time_zone AS zone, @@character_set_client AS charset',
+          sql: 'SELECT @@sql_mode AS mode, @@time_zone AS zone, @@character_set_client AS charset, @@wait_timeout AS idle',
         });
         const [level] = await session.run({
           sql: "SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')",
@@ -167,6 +167,7 @@ describe('MySQL or MariaDB database', () => {
         mode: 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
         zone: '+00:00',
         charset: 'utf8mb4',
+        idle: 180,
         level: 'READ-COMMITTED',
       });
     }
