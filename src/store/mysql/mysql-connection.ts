@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
-import { format, type PoolConnection } from 'mysql2';
+import type { PoolConnection } from 'mysql2';
 import type { SqlResult, SqlRow, Statement } from '../sql/database.js';
+import { statementText } from './statement-text.js';
 
 type RawResult = SqlRow[] | { affectedRows: number };
 
@@ -51,8 +52,8 @@ export class MysqlConnection {
     const bytesMax = this.packetBytesMax - 1_024;
     const packets: string[][] = [];
     let bytes = Infinity;
-    for (const { sql, params } of statements) {
-      const text = params === undefined ? sql : format(sql, [...params], true);
+    for (const statement of statements) {
+      const text = statementText(statement);
       const size = text.length * 3 < bytesMax ? text.length * 3 : Buffer.byteLength(text);
       if (bytes + size > bytesMax) {
         packets.push([]);

@@ -4,6 +4,11 @@ import type { DurabilityReport } from '../message-store.js';
 export interface Statement {
   sql: string;
   params?: readonly SqlValue[];
+  /**
+   * For an INSERT of many rows: `sql` ends in `VALUES ` (no placeholders), `params` are the values of `count` rows one
+   * after another, and `end` follows the rows. Each adapter writes them in the way that costs its driver least.
+   */
+  rows?: { count: number; end: string };
 }
 
 export type SqlValue = string | number | bigint | Buffer | null | undefined;

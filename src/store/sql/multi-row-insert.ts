@@ -1,4 +1,4 @@
-import { rowPlaceholders, type SqlValue, type Statement } from './database.js';
+import type { SqlValue, Statement } from './database.js';
 
 /** SQLite's bound of parameters in one statement. */
 const parametersMax = 32_766;
@@ -43,10 +43,10 @@ export class MultiRowInsert {
   }
 
   #cut(): void {
-    const rows = rowPlaceholders(this.#rows, this.#columns);
     this.#statements.push({
-      sql: `INSERT INTO ${this.table} (${this.columnNames}) VALUES ${rows}${this.end}`,
+      sql: `INSERT INTO ${this.table} (${this.columnNames}) VALUES `,
       params: this.#params,
+      rows: { count: this.#rows, end: this.end },
     });
     this.#params = [];
     this.#rows = 0;

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { DataSource } from 'typeorm';
-import type { SqlResult, SqlRow, Statement } from '../sql/database.js';
+import { rowPlaceholders, type SqlResult, type SqlRow, type Statement } from '../sql/database.js';
 
 /** What is used of libsql's handle (the API of better-sqlite3). */
 interface LibsqlStatement {
@@ -42,12 +42,24 @@ export class LibsqlConnection {
   }
 
   /** Runs one statement; libsql's own error is thrown as it is. */
-  run({ sql, params = [] }: Statement): SqlResult {
-    const { statement, reader } = this.prepare(sql);
+  run({ sql, params = [], rows }: Statement): SqlResult {
     const values = params.map((value) => value ?? null);
+    if (rows) return this.insertRows(sql, values, rows);
+    const { statement, reader } = this.prepare(sql);
     if (!reader) return { rows: [], affectedRows: statement.run(values).changes };
-    const rows = statement.all(values);
-    return { rows, affectedRows: rows.length };
+    const found = statement.all(values);
+    return { rows: found, affectedRows: found.length };
+  }
+
+  /** Row by row: without round trips one prepared row costs less than a long statement that must be compiled. */
+  private insertRows(sql: string, values: unknown[], rows: { count: number; end: string }): SqlResult {
+    const columns = values.length / rows.count;
+    const { statement } = this.prepare(sql + rowPlaceholders(1, columns) + rows.end);
+    let affectedRows = 0;
+    for (let start = 0; start < values.length; start += columns) {
+      affectedRows += statement.run(values.slice(start, start + columns)).changes;
+    }
+    return { rows: [], affectedRows };
   }
 
   private prepare(sql: string): PreparedStatement {
