@@ -79,7 +79,7 @@ describe('CallbackClient.post', () => {
       const drip = setInterval(() => response.write('.'), 20);
       response.on('close', () => clearInterval(drip));
     });
-    const answer = await client().post(target.url, '{}', {}, 200);
+    const answer = await client().post(target.url, '{}', {}, 1_500);
     expect(answer).toMatchObject({ status: 200, cutShort: 'timeout' });
   });
 

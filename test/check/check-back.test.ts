@@ -155,7 +155,7 @@ describe('CheckBack', () => {
     const server = await fixture.server(answering(200, 'commit'));
     await fixture.producer('shop', server.url, { checkMax: 1 });
     await fixture.prepare('shop', 'a');
-    const checkBack = fixture.checkBack({ checkTimeoutMs: 100 });
+    const checkBack = fixture.checkBack({ checkTimeoutMs: 2_000 });
     await fixture.pass(checkBack, 6_000);
     server.reply = hanging;
     await fixture.pass(checkBack, 60_000);

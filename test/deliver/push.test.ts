@@ -128,7 +128,7 @@ describe('PushConsumer', () => {
   });
 
   it('nacks a target that hangs, is away, or is private', async () => {
-    const { owned, server } = await setUp(hanging, { timeoutMs: 100 });
+    const { owned, server } = await setUp(hanging, { timeoutMs: 1_500 });
     owned.add({ id: 'hangs' });
     await owned.untilSettled(1);
     expect(owned.settled.get('hangs')).toEqual({ kind: 'nack', error: 'timeout' });
