@@ -115,14 +115,14 @@ function deliveryTables(t: ColumnTypes): string[] {
       tag ${t.bytes(256)}, key_hash ${t.name(16)}, state ${t.int} NOT NULL, attempt ${t.int} NOT NULL, due_at ${t.big} NOT NULL,
       error ${t.text}, first_failed_at ${t.big}, PRIMARY KEY (topic, consumer_group, shard, log_offset))${t.suffix}`,
     `CREATE INDEX halfbox_retry_due ON halfbox_retry (topic, consumer_group, state, due_at)`,
-    `CREATE INDEX halfbox_retry_key ON halfbox_retry (topic, consumer_group, key_hash, log_offset)`,
+    `CREATE INDEX halfbox_retry_key ON halfbox_retry (topic, consumer_group, key_hash, shard, log_offset)`,
     `CREATE INDEX halfbox_retry_message ON halfbox_retry (message_id)`,
     `CREATE TABLE IF NOT EXISTS halfbox_dead_letter (
       id ${t.name(64)} NOT NULL, ${subscriptionKey}, shard ${t.int} NOT NULL, log_offset ${t.big} NOT NULL,
       message_id ${t.name(64)} NOT NULL, tag ${t.bytes(256)}, key_hash ${t.name(16)}, attempts ${t.int} NOT NULL,
       error ${t.text} NOT NULL, first_failed_at ${t.big} NOT NULL, died_at ${t.big} NOT NULL, PRIMARY KEY (id))${t.suffix}`,
     `CREATE INDEX halfbox_dead_letter_subscription ON halfbox_dead_letter (topic, consumer_group, id)`,
-    `CREATE INDEX halfbox_dead_letter_key ON halfbox_dead_letter (topic, consumer_group, key_hash, log_offset)`,
+    `CREATE INDEX halfbox_dead_letter_key ON halfbox_dead_letter (topic, consumer_group, key_hash, shard, log_offset)`,
     `CREATE INDEX halfbox_dead_letter_message ON halfbox_dead_letter (message_id)`,
     `CREATE INDEX halfbox_dead_letter_died ON halfbox_dead_letter (died_at)`,
   ];

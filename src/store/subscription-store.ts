@@ -58,6 +58,9 @@ export interface SubscriptionStore {
   touch(subscriptions: { topic: string; group: string }[], now: number): Promise<void>;
   /** Deletes ephemeral subscriptions idle for longer than their bound; answers which. */
   removeIdle(now: number, limit: number): Promise<{ topic: string; group: string }[]>;
-  /** Subscriptions whose row changed since `since` (epoch ms, inclusive), for owners that did not hear of it. */
+  /**
+   * Subscriptions whose row changed since `since` (epoch ms, inclusive), oldest first, for owners that did not hear of it.
+   * A change is readable a moment after its time, when it is committed, so ask from a few seconds before the last call.
+   */
   changedSince(since: number, limit: number): Promise<Subscription[]>;
 }

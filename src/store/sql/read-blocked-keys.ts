@@ -10,16 +10,23 @@ export interface BlockedKey {
   state: RetryState | 'dead';
 }
 
+interface KeyPage {
+  topic: string;
+  group: string;
+  after: string | undefined;
+  limit: number;
+}
+
 /**
  * Ordering keys with entries in the retry store (and, with `blockDead`, in the dead letters), each with its lowest
  * offset, by key hash after `after`.
  */
 export async function readBlockedKeys(
   database: SqlDatabase,
-  page: { topic: string; group: string; blockDead: boolean; after: string | undefined; limit: number },
+  page: KeyPage & { blockDead: boolean },
 ): Promise<BlockedKey[]> {
-  const statements = [lowestOfKeys('halfbox_retry', ', entry.state', page)];
-  if (page.blockDead) statements.push(lowestOfKeys('halfbox_dead_letter', '', page));
+  const statements = [lowestRetriesOfKeys(page)];
+  if (page.blockDead) statements.push(lowestOfKeys('halfbox_dead_letter', page));
   const [retrying, dead] = await database.read(...statements);
   const lowest = new Map<string, BlockedKey>();
   const add = (row: SqlRow, state: BlockedKey['state']): void => {
@@ -38,18 +45,22 @@ export async function readBlockedKeys(
   return [...lowest.values()].sort((a, b) => (a.keyHash < b.keyHash ? -1 : 1)).slice(0, page.limit);
 }
 
-/** The grouping is answered from the index (topic, group, key, offset); the join adds the shard and the state, which it lacks. */
-function lowestOfKeys(
-  table: 'halfbox_retry' | 'halfbox_dead_letter',
-  moreColumns: string,
-  page: { topic: string; group: string; after: string | undefined; limit: number },
-): Statement {
+/** A key has one shard, so that its lowest entry is the first of its place in the index (topic, group, key, shard, offset). */
+function lowestOfKeys(table: 'halfbox_retry' | 'halfbox_dead_letter', page: KeyPage): Statement {
   return {
-    sql: `SELECT lowest.key_hash, lowest.log_offset, entry.shard${moreColumns} FROM (
-        SELECT key_hash, MIN(log_offset) AS log_offset FROM ${table}
-        WHERE topic = ? AND consumer_group = ? AND key_hash > ? GROUP BY key_hash ORDER BY key_hash LIMIT ?) lowest
-      JOIN ${table} entry ON entry.topic = ? AND entry.consumer_group = ?
-        AND entry.key_hash = lowest.key_hash AND entry.log_offset = lowest.log_offset`,
-    params: [page.topic, page.group, page.after ?? '', page.limit, page.topic, page.group],
+    sql: `SELECT key_hash, shard, MIN(log_offset) AS log_offset FROM ${table}
+      WHERE topic = ? AND consumer_group = ? AND key_hash > ? GROUP BY key_hash, shard ORDER BY key_hash, shard LIMIT ?`,
+    params: [page.topic, page.group, page.after ?? '', page.limit],
+  };
+}
+
+function lowestRetriesOfKeys(page: KeyPage): Statement {
+  const { sql, params = [] } = lowestOfKeys('halfbox_retry', page);
+  return {
+    sql: `SELECT lowest.key_hash, lowest.shard, lowest.log_offset, (
+        SELECT entry.state FROM halfbox_retry entry WHERE entry.topic = ? AND entry.consumer_group = ?
+          AND entry.shard = lowest.shard AND entry.log_offset = lowest.log_offset) AS state
+      FROM (${sql}) lowest`,
+    params: [page.topic, page.group, ...params],
   };
 }

@@ -48,10 +48,15 @@ export async function readFirstOfKey(
   group: string,
   keyHash: string,
 ): Promise<RetryEntry | null> {
+  const columns = retryColumns.split(', ').map((column) => `entry.${column}`);
   const entries = await readEntries(database, {
-    sql: `SELECT ${retryColumns} FROM halfbox_retry
-      WHERE topic = ? AND consumer_group = ? AND key_hash = ? ORDER BY log_offset LIMIT 1`,
-    params: [topic, group, keyHash],
+    // First where it lies, from the index of keys alone; SQLite would otherwise read every entry of the subscription.
+    sql: `SELECT ${columns.join(', ')} FROM (
+        SELECT shard, MIN(log_offset) AS log_offset FROM halfbox_retry
+        WHERE topic = ? AND consumer_group = ? AND key_hash = ? GROUP BY shard) lowest
+      CROSS JOIN halfbox_retry entry ON entry.topic = ? AND entry.consumer_group = ?
+        AND entry.shard = lowest.shard AND entry.log_offset = lowest.log_offset`,
+    params: [topic, group, keyHash, topic, group],
   });
   return entries[0] ?? null;
 }
