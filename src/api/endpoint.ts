@@ -87,11 +87,27 @@ export function endpoint<Params = undefined, Query = undefined, Body = undefined
 }
 
 /** Checks a value against a schema; problems are added to the list. */
-export function check<T>(schema: z.ZodType<T>, value: unknown, problems: FieldProblem[], prefix = ''): T | undefined {
-  const result = schema.safeParse(value);
+export function check<T>(schema: z.ZodType<T>, value: unknown, problems: FieldProblem[]): T | undefined {
+  const result = schema.safeParse(value, inWords);
   if (result.success) return result.data;
-  for (const issue of result.error.issues) problems.push(...fieldProblems(issue, prefix));
+  for (const issue of result.error.issues) problems.push(...fieldProblems(issue));
   return undefined;
+}
+
+const absent = new Set(['invalid_type', 'invalid_value', 'invalid_union']);
+
+/** Reasons where the schema gives none and the library's words would say less. */
+const inWords: z.core.ParseContext<z.core.$ZodIssue> = {
+  error: (issue) => {
+    if (issue.input === undefined && absent.has(issue.code)) return 'is missing';
+    if (issue.code === 'invalid_type') return `expected ${issue.expected}, got ${kindOf(issue.input)}`;
+    return undefined;
+  },
+};
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
 }
 
 /** The refusal of an input with these problems. */
@@ -105,11 +121,10 @@ function unknownField(path: string): FieldProblem {
   return { path, reason: 'unknown field' };
 }
 
-function fieldProblems(issue: z.core.$ZodIssue, prefix: string): FieldProblem[] {
-  const place = [prefix, ...issue.path.map(String)].filter((part) => part !== '').join('.');
+function fieldProblems(issue: z.core.$ZodIssue): FieldProblem[] {
+  const place = issue.path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => unknownField(place === '' ? key : `${place}.${key}`));
   }
-  if (issue.code === 'invalid_type' && issue.input === undefined) return [{ path: place, reason: 'is missing' }];
   return [{ path: place, reason: issue.message }];
 }
