@@ -54,7 +54,12 @@ export class BrokerProcess {
     for (const stream of [child.stdout, child.stderr])
       stream!.on('data', (data: Buffer) => output.push(data.toString()));
     const broker = new BrokerProcess(child, `http://127.0.0.1:${port}`, output);
-    await eventually('ready broker', () => broker.#ready());
+    try {
+      await eventually('ready broker', () => broker.#ready());
+    } catch (error) {
+      await broker.kill();
+      throw error;
+    }
     return broker;
   }
 
