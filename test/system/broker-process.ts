@@ -55,7 +55,7 @@ export class BrokerProcess {
       stream!.on('data', (data: Buffer) => output.push(data.toString()));
     const broker = new BrokerProcess(child, `http://127.0.0.1:${port}`, output);
     try {
-      await eventually('ready broker', () => broker.#ready());
+      await eventually('ready broker', () => broker.#ready(), 60_000);
     } catch (error) {
       await broker.kill();
       throw error;

@@ -7,7 +7,7 @@ import { BrokerProcess, eventually } from './broker-process.js';
 
 /** One broker on SQLite, killed and started again on the same file. */
 describe('a broker that is killed and started again', () => {
-  jest.setTimeout(60_000);
+  jest.setTimeout(180_000);
   let folder: string;
   let broker: BrokerProcess;
   const start = async (more: Record<string, string> = {}) => {

@@ -9,7 +9,7 @@ interface PulledDelivery {
 
 /** Two real broker processes on one MariaDB: they share the work, answer every call, and take over from each other. */
 describe('two broker processes on one database', () => {
-  jest.setTimeout(90_000);
+  jest.setTimeout(180_000);
   let place: { url: string; remove(): Promise<void> };
   const brokers: BrokerProcess[] = [];
 
