@@ -22,6 +22,7 @@ export class RecentMessages {
       maxEntrySize: Math.max(1, Math.floor(bounds.recentBytesMax / 8)),
       sizeCalculation: bytesOf,
       ttl: bounds.recentMs,
+      ttlResolution: 1_000,
     });
   }
 

@@ -73,17 +73,20 @@ async function create(
   const { topic, group, config, now } = put;
   const offsets = await lockStartOffsets(database, session, topic, put.startFrom, searched);
   if (offsets.size === 0) throw new Problem('topic-not-found', `there is no topic ${topic}`);
-  const lanes = [...offsets].flatMap(([shard, offset]) => [topic, group, shard, 0, offset, '[]', '[]']);
+  // Epochs begin at the present time: the owner of a deleted subscription of this name never meets its own epoch again.
+  const epoch = now;
+  const lanes = [...offsets].flatMap(([shard, offset]) => [topic, group, shard, epoch, offset, '[]', '[]']);
   await session.finish(
     {
       sql: `INSERT INTO halfbox_subscription (topic, consumer_group, config, secrets, paused, generation, epoch,
           created_at, changed_at, expires_after_idle_ms, idle_until, removing)
-        VALUES (?, ?, ?, ?, 0, 1, 0, ?, ?, ?, ?, 0)`,
+        VALUES (?, ?, ?, ?, 0, 1, ?, ?, ?, ?, ?, 0)`,
       params: [
         topic,
         group,
         JSON.stringify(config),
         put.newSecret === undefined ? null : JSON.stringify({ current: put.newSecret } satisfies SigningSecrets),
+        epoch,
         now,
         now,
         config.expiresAfterIdleMs,

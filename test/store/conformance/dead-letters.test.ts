@@ -23,7 +23,7 @@ describeEachStore('DeadLetterStore', (open) => {
 
   /** Buries these, with everything below offset 10 settled; answers the owner's name for more. */
   async function bury(...letters: NewDeadLetter[]): Promise<{ topic: string; group: string; epoch: number }> {
-    const claim = (await opened.store.lanes.claim(topic, group, 0, freshName('node'), 1_000))!;
+    const claim = (await opened.store.lanes.claim(topic, group, 1_000, freshName('node'), 1_000))!;
     const owner = { topic, group, epoch: claim.subscription.epoch };
     await opened.store.lanes.settle(
       [settlement(owner, { shard: 0, settledOffset: 10 }, { deadLetters: letters })],

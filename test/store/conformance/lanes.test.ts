@@ -105,11 +105,11 @@ describeEachStore('LaneStore', (open) => {
       const another = await opened.another();
       const stores = [lanes, another.lanes];
       const claims = await Promise.all(
-        Array.from({ length: 10 }, (_, index) => stores[index % 2]!.claim(topic, group, 0, `node-${index}`, 1_000)),
+        Array.from({ length: 10 }, (_, index) => stores[index % 2]!.claim(topic, group, 1_000, `node-${index}`, 1_000)),
       );
       const won = claims.filter((claim) => claim !== null);
       expect(won).toHaveLength(1);
-      expect(won[0]?.subscription).toMatchObject({ epoch: 1, owner: expect.stringMatching(/^node-/) as string });
+      expect(won[0]?.subscription).toMatchObject({ epoch: 1_001, owner: expect.stringMatching(/^node-/) as string });
       expect(won[0]?.cursors.map(({ shard, settledOffset }) => [shard, settledOffset])).toEqual([
         [0, 0],
         [1, 0],
@@ -119,14 +119,14 @@ describeEachStore('LaneStore', (open) => {
     test('cannot be claimed while its owner lives, and can once the owner has ended or gone', async () => {
       const owner = freshName('node');
       await insertNode(opened.database, owner, 5_000);
-      await lanes.claim(topic, group, 0, owner, 1_000);
+      await lanes.claim(topic, group, 1_000, owner, 1_000);
       const isClaimable = async (now: number): Promise<boolean> =>
         (await lanes.claimable(now, 500)).some((subscription) => subscription.topic === topic);
 
       expect(await isClaimable(4_999)).toBe(false);
-      expect(await lanes.claim(topic, group, 1, 'other', 4_999)).toBeNull();
+      expect(await lanes.claim(topic, group, 1_001, 'other', 4_999)).toBeNull();
       expect(await isClaimable(5_000)).toBe(true);
-      expect((await lanes.claim(topic, group, 1, 'other', 5_000))?.subscription.epoch).toBe(2);
+      expect((await lanes.claim(topic, group, 1_001, 'other', 5_000))?.subscription.epoch).toBe(1_002);
       // `other` never had a node row.
       expect(await isClaimable(5_000)).toBe(true);
     });

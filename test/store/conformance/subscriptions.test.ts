@@ -47,7 +47,7 @@ describeEachStore('SubscriptionStore', (open) => {
         config: pullConfig(),
         paused: false,
         generation: 1,
-        epoch: 0,
+        epoch: 1_000,
         owner: null,
         createdAt: 1_000,
       });
@@ -83,7 +83,7 @@ describeEachStore('SubscriptionStore', (open) => {
       for (const at of [1, 10, 11, 255, 590, 600, 601]) {
         const name = freshName('at');
         await subscriptions.put(topic, name, pullConfig(), { at }, undefined, 1_000);
-        const { cursors } = (await opened.store.lanes.claim(topic, name, 0, 'node', 1_000))!;
+        const { cursors } = (await opened.store.lanes.claim(topic, name, 1_000, 'node', 1_000))!;
         const older = Array.from({ length: 60 }, (_, index) => index + 1).filter((chunk) => chunk * 10 < at);
         expect(cursors[1]?.settledOffset).toBe(older.reduce((all, chunk) => all + (chunk % 3) + 1, 0));
       }
@@ -133,7 +133,7 @@ describeEachStore('SubscriptionStore', (open) => {
       await appendChunk(opened.database, topic, 0, refs(1), 1_000);
 
       for (const name of groups) {
-        const { cursors } = (await opened.store.lanes.claim(topic, name, 0, 'node', 1_000))!;
+        const { cursors } = (await opened.store.lanes.claim(topic, name, 1_000, 'node', 1_000))!;
         const seen = new Set<string>();
         for (const { shard, settledOffset } of cursors) {
           const chunks = await opened.store.lanes.readLog(topic, shard, settledOffset, 10_000);
