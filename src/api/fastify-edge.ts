@@ -77,13 +77,18 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
     socket.destroy();
     return;
   }
-  const reason =
-    error.code === 'HPE_HEADER_OVERFLOW' ? 'the headers are too large' : 'this is not a valid HTTP request';
-  const body = JSON.stringify(
-    problemJson(new Problem('validation-failed', reason, { fields: [{ path: '', reason }] })),
-  );
+  const { line, reason } = clientErrors[error.code ?? ''] ?? notHttp;
+  const status = Number(line.slice(0, 3));
+  const problem = new Problem('validation-failed', reason, { fields: [{ path: '', reason }] });
+  const body = JSON.stringify({ ...problemJson(problem), status });
   socket.end(
-    `HTTP/1.1 400 Bad Request\r\ncontent-type: ${problemMediaType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+    `HTTP/1.1 ${line}\r\ncontent-type: ${problemMediaType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
       `connection: close\r\n\r\n${body}`,
   );
 }
+
+const notHttp = { line: '400 Bad Request', reason: 'this is not a valid HTTP request' };
+const clientErrors: Record<string, typeof notHttp> = {
+  HPE_HEADER_OVERFLOW: { line: '431 Request Header Fields Too Large', reason: 'the headers are too large' },
+  ERR_HTTP_REQUEST_TIMEOUT: { line: '408 Request Timeout', reason: 'the request did not arrive in time' },
+};

@@ -1,3 +1,4 @@
+import { HttpException } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Problem, type ProblemSlug } from '../message/problem.js';
 import type { Logger } from '../runtime/logger.js';
@@ -14,11 +15,7 @@ export function sendProblem(reply: FastifyReply, problem: Problem): void {
     .send(JSON.stringify(problemJson(problem)));
 }
 
-const slugOfCode: Record<string, ProblemSlug> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: 'body-too-large',
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
-  FST_ERR_CTP_INVALID_TYPE: 'unsupported-media-type',
-};
+const slugOfStatus: Record<number, ProblemSlug> = { 413: 'body-too-large', 415: 'unsupported-media-type' };
 
 const detailOfSlug: Partial<Record<ProblemSlug, string>> = {
   'body-too-large': 'the request is larger than 16 MiB',
@@ -31,13 +28,21 @@ export function problemOf(error: unknown, logger: Logger): Problem {
     if (error.status === 500) logger.error({ err: error }, 'a request failed');
     return error;
   }
-  const { code, statusCode, message } = (error ?? {}) as { code?: string; statusCode?: number; message?: string };
-  const slug = code === undefined ? undefined : slugOfCode[code];
-  if (slug !== undefined) return new Problem(slug, detailOfSlug[slug] ?? slug, { cause: error });
-  if (code?.startsWith('FST_ERR_') && statusCode !== undefined && statusCode < 500) {
-    const reason = message ?? 'the request is malformed';
-    return new Problem('validation-failed', reason, { fields: [{ path: '', reason }], cause: error });
-  }
+  const refusal = frameworkRefusal(error);
+  if (refusal) return refusal;
   logger.error({ err: error }, 'a request failed');
   return new Problem('internal', 'the broker failed; its log says why', { cause: error });
+}
+
+/** A request that the framework itself refused: it throws errors with a code, or exceptions with a status. */
+function frameworkRefusal(error: unknown): Problem | null {
+  const isFramework =
+    error instanceof HttpException || (error as { code?: string } | null)?.code?.startsWith('FST_ERR_');
+  if (!isFramework) return null;
+  const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: number }).statusCode;
+  if (status === undefined || status >= 500) return null;
+  const slug = slugOfStatus[status];
+  if (slug !== undefined) return new Problem(slug, detailOfSlug[slug] ?? slug, { cause: error });
+  const reason = (error as Error).message;
+  return new Problem('validation-failed', reason, { fields: [{ path: '', reason }], cause: error });
 }
