@@ -2,7 +2,7 @@ import type { Relay } from '../../src/relay/relay.js';
 import type { Wake, WakeChannel } from '../../src/relay/wake-channel.js';
 import { systemClock } from '../../src/message/clock.js';
 import { openTestStore, sqliteServer } from '../store/databases.js';
-import type { ManualClock} from './relay-fixture.js';
+import type { ManualClock } from './relay-fixture.js';
 import { Scene, startNode, type World } from './relay-fixture.js';
 
 /** Nodes of one process that wake each other. */
