@@ -187,6 +187,21 @@ describe('bull engine', () => {
     expect(lost).toEqual(Array.from({ length: 3 }, () => [1, { kind: 'nack', error: 'worker-lost' }]));
   });
 
+  it('does not hand an empty job to a handler of this process', async () => {
+    const seen: unknown[] = [];
+    const handler = engine.process(topic, 'mail', 1, (message) => void seen.push(message.id));
+    cleanUp.push(() => handler.close());
+    await redis.ask((client) => client.lpush(`${prefix}:${topic}.mail:wait`, 'ghost:0:1'));
+    const queue = engine.open(topic, 'mail');
+    await queue.enqueue([json('a:0:1')]);
+    const outcomes = await until('both have ended', async () => {
+      const drained = await queue.drain(10);
+      return drained.length === 2 && drained;
+    });
+    expect(outcomes).toContainEqual({ id: 'ghost:0:1', ok: false, error: 'the job was lost before it was read' });
+    expect(seen).toEqual(['a:0:1']);
+  });
+
   it('uses two connections, however many queues are open', async () => {
     await engine.ping();
     const before = await redis.connections();

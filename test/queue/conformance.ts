@@ -234,9 +234,9 @@ export function queueEngineConformance(
       expect(await queue.missing(['a:0:1'])).toEqual([]);
     });
 
-    it('takes thousands of jobs at once and one of a megabyte', async () => {
+    it('takes thousands of jobs at once and a large one', async () => {
       await queue.enqueue(Array.from({ length: 3000 }, (_, n) => job(`m${n}:0:1`)));
-      await queue.enqueue([job('big:0:1', { text: 'x'.repeat(1024 * 1024) })]);
+      await queue.enqueue([job('big:0:1', { text: 'x'.repeat(100_000) })]);
       work(() => {}, 50);
       const drainedIds = new Set<string>();
       await until('all outcomes', async () => {

@@ -16,6 +16,8 @@ export function startBullWorker(
   // Bull tries again by itself; the connections log that Redis is away.
   queue.on('error', (error) => logger.debug({ err: error, queue: queueName }, 'a Bull worker met an error'));
   const started = queue.process(concurrency, async (job) => {
+    // Bull hands out an empty job when Redis was wiped between taking its id and reading it.
+    if (Object.keys(job.data).length === 0) throw new Error('the job was lost before it was read');
     await handler(job.data);
   });
   started.catch((error: unknown) => logger.error({ err: error, queue: queueName }, 'a Bull worker did not start'));
