@@ -27,7 +27,7 @@ describe('bull engine', () => {
 
   beforeAll(async () => {
     redis = await PrivateRedis.start();
-    connections = new RedisConnections(redis.url, silentLogger, { commandTimeoutMs: 2_000, reconnectMsMax: 100 });
+    connections = new RedisConnections(redis.url, silentLogger, { reconnectMsMax: 100 });
     engine = new BullEngine(connections, silentLogger);
   });
   afterAll(async () => {
