@@ -12,6 +12,8 @@ import type { TrackedDelivery } from './tracked-delivery.js';
 
 /** Steps of a refill that a take waits for when nothing is ready, at most; after that the consumer hears when something is. */
 const refillStepsMax = 8;
+/** Wait after deliveries could not be given out. */
+const retryAfterMs = 1_000;
 
 /** Gives deliveries out: within `maxInFlight` and the rate, retries and log in turn, all lanes alike. */
 export class Claims {
@@ -122,7 +124,7 @@ export class Claims {
     this.#bucket?.take(picked.length);
     for (const delivery of picked) {
       const lane = state.lane(delivery.shard);
-      lane.readyRetries.delete(delivery.offset);
+      lane.setReadyRetry(delivery.offset, false);
       lane.inFlight.set(delivery.offset, delivery);
       delivery.phase = 'giving';
       delivery.attempt += 1;
@@ -163,6 +165,8 @@ export class Claims {
   }
 
   #putBack(picked: TrackedDelivery[]): void {
+    // Others may have found nothing because of these; not told at once, or a store that is away is asked in a tight circle.
+    this.wakeAt(this.parts.clock.now() + retryAfterMs);
     for (let index = picked.length - 1; index >= 0; index -= 1) {
       const delivery = picked[index]!;
       delivery.attempt -= 1;

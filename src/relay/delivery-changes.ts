@@ -52,6 +52,7 @@ export class Settle implements Change {
       draft.touch(lane);
       lane.inFlight.delete(delivery.offset);
       if (!delivery.inRetry) lane.settled.add(delivery.offset);
+      else this.state.settledMeanwhile?.add(`${delivery.shard}:${delivery.offset}`);
       if (fate.kind === 'retry') draft.putRetry(lane, retryEntryOf(delivery, 'due', fate.dueAt, fate));
       else if (delivery.inRetry) draft.deleteRetry(lane, delivery.offset);
       if (fate.kind === 'dead') this.#bury(draft, lane, delivery, fate);

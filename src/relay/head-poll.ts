@@ -3,8 +3,8 @@ import type { OwnedSubscriptions } from './owned-subscriptions.js';
 import type { RelaySettings } from './relay-settings.js';
 
 /**
- * Finds shards that grew without this node being told: one statement for many topics, and none for those whose lanes
- * have not read all that is known of them.
+ * Finds shards that grew without this node being told: one statement for many topics, and none for those whose lanes all
+ * have more to read already.
  */
 export class HeadPoll {
   /** Topics that someone said have grown. */
@@ -58,7 +58,7 @@ export class HeadPoll {
     const idle: string[] = [];
     for (const topic of this.owned.topics()) {
       for (const relay of this.owned.ofTopic(topic)) {
-        if (!relay.caughtUp) continue;
+        if (!relay.waitsForGrowth) continue;
         idle.push(topic);
         break;
       }

@@ -17,6 +17,8 @@ export interface Page {
   missing: number;
 }
 
+const none: readonly never[] = [];
+
 export const emptyPage = (): Page => ({ overflow: [], readyAfterOverflow: false, missing: 0 });
 
 /** One subscription's work on one shard: what of the log has been read, is ready, is with a consumer, is settled. */
@@ -26,8 +28,6 @@ export class Lane {
   readonly ready = new ReadyQueue<TrackedDelivery>();
   /** By offset: given out, or about to be, and not settled. */
   readonly inFlight = new Map<number, TrackedDelivery>();
-  /** By offset: loaded from the retry store and ready. */
-  readonly readyRetries = new Set<number>();
   /** The next offset to read. */
   readOffset: number;
   /** The end of the shard as far as this node knows. */
@@ -35,7 +35,7 @@ export class Lane {
   /** Deliveries that wait in memory behind a busy key. */
   held = 0;
   /** Read, but not yet moved to the retry store; nothing more is read before they are. */
-  overflow: TrackedDelivery[] = [];
+  overflow: readonly TrackedDelivery[] = none;
   /** Reading waits until then (epoch ms), or until a key was passed on. */
   stalledUntil = 0;
   lastPassedOnAt = -Infinity;
@@ -44,7 +44,9 @@ export class Lane {
   /** One more than the highest offset that a takeover found with a consumer: such offsets are not read again. */
   inheritedEnd = 0;
   /** Deliveries that a takeover found waiting in the retry store, by offset: asked for when the log below was read. */
-  inheritedWaiting: { keyHash: string; offset: number }[] = [];
+  inheritedWaiting: readonly { keyHash: string; offset: number }[] = none;
+  /** Offsets that were loaded from the retry store and are ready. Made when needed: most lanes are idle. */
+  #readyRetries: Set<number> | null = null;
 
   constructor(
     readonly shard: number,
@@ -105,7 +107,17 @@ export class Lane {
 
   /** Whether the delivery is in memory, on its way: not waiting for a retry, nor dead. */
   isUnderWay(offset: number): boolean {
-    return !this.settled.has(offset) || this.inFlight.has(offset) || this.readyRetries.has(offset);
+    return !this.settled.has(offset) || this.inFlight.has(offset) || this.hasReadyRetry(offset);
+  }
+
+  hasReadyRetry(offset: number): boolean {
+    return this.#readyRetries !== null && this.#readyRetries.has(offset);
+  }
+
+  /** A delivery of the retry store became ready, or is ready no longer. */
+  setReadyRetry(offset: number, ready: boolean): void {
+    if (ready) (this.#readyRetries ??= new Set()).add(offset);
+    else this.#readyRetries?.delete(offset);
   }
 
   /** A delivery that waited in memory has its key now: it is the next to go. */
@@ -120,7 +132,10 @@ export class Lane {
   passedInheritedWaiting(): string[] {
     let count = 0;
     while (count < this.inheritedWaiting.length && this.inheritedWaiting[count]!.offset < this.readOffset) count += 1;
-    return count === 0 ? [] : this.inheritedWaiting.splice(0, count).map(({ keyHash }) => keyHash);
+    if (count === 0) return [];
+    const passed = this.inheritedWaiting.slice(0, count).map(({ keyHash }) => keyHash);
+    this.inheritedWaiting = this.inheritedWaiting.slice(count);
+    return passed;
   }
 
   /** What to store of this lane. */

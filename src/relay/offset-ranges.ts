@@ -6,12 +6,13 @@ import type { OffsetRanges } from '../store/lane-store.js';
  */
 export class OffsetSet {
   // Run i is [#from[i], #to[i]); ascending, and with a gap between neighbours. Run 0 starts at 0 where the floor is above 0.
-  readonly #from: number[] = [];
-  readonly #to: number[] = [];
+  readonly #from: number[];
+  readonly #to: number[];
 
   /** @param above runs above the floor, ascending and apart */
   constructor(floor: number, above: OffsetRanges = []) {
-    if (floor > 0) this.add(0, floor);
+    this.#from = floor > 0 ? [0] : [];
+    this.#to = floor > 0 ? [floor] : [];
     for (const [from, to] of above) this.add(from, to);
   }
 

@@ -157,7 +157,6 @@ export class Outcomes {
     const counts = { acked: 0, retried: 0, dead: 0, expired };
     let retryAt = Infinity;
     for (const { delivery, fate } of ended) {
-      if (delivery.inRetry) state.settledMeanwhile?.add(`${delivery.shard}:${delivery.offset}`);
       if (fate.kind === 'retry') {
         counts.retried += 1;
         retryAt = Math.min(retryAt, fate.dueAt);

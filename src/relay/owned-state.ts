@@ -64,7 +64,7 @@ export class OwnedState {
   /** A delivery of the retry store may be given out. */
   readyRetry(delivery: TrackedDelivery): void {
     delivery.phase = 'ready';
-    this.lane(delivery.shard).readyRetries.add(delivery.offset);
+    this.lane(delivery.shard).setReadyRetry(delivery.offset, true);
     this.retries.push(delivery);
   }
 
@@ -75,7 +75,7 @@ export class OwnedState {
     delivery.phase = 'ready';
     delivery.recorded = false;
     if (delivery.inRetry) {
-      lane.readyRetries.add(delivery.offset);
+      lane.setReadyRetry(delivery.offset, true);
       this.retries.unshift(delivery);
     } else lane.ready.unshift(delivery);
   }

@@ -26,6 +26,8 @@ export class OwnedSubscriptions implements RelayHost {
   readonly #byName = new Map<string, SubscriptionRelay>();
   readonly #byTopic = new Map<string, Set<SubscriptionRelay>>();
   readonly #consumers = new Map<SubscriptionRelay, SubscriptionConsumer>();
+  /** Consumers that are being stopped, by the name of their subscription. */
+  readonly #ending = new Map<string, Promise<void>>();
   readonly #releasing = new Map<SubscriptionRelay, Promise<void>>();
   readonly #claiming = new Set<string>();
   readonly #owed = new Map<string, OwedLease>();
@@ -73,9 +75,10 @@ export class OwnedSubscriptions implements RelayHost {
     if (this.has(topic, group)) return false;
     this.#claiming.add(name);
     try {
-      const claimed = await this.parts.store.claim(topic, group, epoch, this.nodeId, this.parts.clock.now());
+      const now = this.parts.clock.now();
+      const claimed = await this.parts.store.claim(topic, group, epoch, this.nodeId, now);
       if (claimed === null) return false;
-      const relay = new SubscriptionRelay(claimed, this.parts, this);
+      const relay = new SubscriptionRelay(claimed, this.parts, this, now);
       let inherited: number;
       try {
         inherited = await relay.recover();
@@ -143,7 +146,9 @@ export class OwnedSubscriptions implements RelayHost {
     const consumer = this.consumerFor(relay);
     if (consumer === null) return;
     this.#consumers.set(relay, consumer);
-    consumer.start().catch((error: unknown) => {
+    // Where this node had it before, the consumer of that time ends first.
+    const started = (this.#ending.get(name) ?? Promise.resolve()).then(() => consumer.start());
+    started.catch((error: unknown) => {
       const { topic, group } = relay;
       this.parts.logger.error({ err: error, topic, group }, 'the consumer of a subscription could not start');
       void this.release(relay).catch(() => {
@@ -177,12 +182,15 @@ export class OwnedSubscriptions implements RelayHost {
 
   async #stopConsumer(relay: SubscriptionRelay): Promise<void> {
     const consumer = this.#consumers.get(relay);
+    if (consumer === undefined) return;
     this.#consumers.delete(relay);
-    try {
-      await consumer?.stop();
-    } catch (error) {
-      const { topic, group } = relay;
+    const { topic, group } = relay;
+    const name = nameOf(topic, group);
+    const ending = consumer.stop().catch((error: unknown) => {
       this.parts.logger.warn({ err: error, topic, group }, 'the consumer of a subscription did not stop well');
-    }
+    });
+    this.#ending.set(name, ending);
+    await ending;
+    if (this.#ending.get(name) === ending) this.#ending.delete(name);
   }
 }

@@ -90,6 +90,7 @@ async function readRefs(
 async function recoverKeys(state: OwnedState, store: LaneStore): Promise<void> {
   const { gate } = state;
   const blockDead = state.config.onDeadLetter === 'block';
+  const waiting = new Map<Lane, { keyHash: string; offset: number }[]>();
   for await (const key of blockedKeys(state, store, blockDead)) {
     const { keyHash, shard, offset } = key;
     if (gate.isBusy(keyHash)) gate.stored(keyHash, offset);
@@ -98,11 +99,14 @@ async function recoverKeys(state: OwnedState, store: LaneStore): Promise<void> {
       if (key.state === 'dead') gate.block(keyHash, shard, offset);
     } else {
       gate.inheritWaiting(keyHash, offset);
-      state.lane(shard).inheritedWaiting.push({ keyHash, offset });
+      const lane = state.lane(shard);
+      const ofLane = waiting.get(lane);
+      if (ofLane === undefined) waiting.set(lane, [{ keyHash, offset }]);
+      else ofLane.push({ keyHash, offset });
     }
   }
+  for (const [lane, places] of waiting) lane.inheritedWaiting = places.sort((a, b) => a.offset - b.offset);
   for (const lane of state.lanes.values()) {
-    lane.inheritedWaiting.sort((a, b) => a.offset - b.offset);
     lane.readOffset = lane.settled.nextOutside(lane.settled.floor);
     for (const keyHash of lane.passedInheritedWaiting()) {
       if (gate.askIfWaiting(keyHash)) state.asks.set(keyHash, lane.shard);

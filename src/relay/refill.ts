@@ -162,7 +162,7 @@ export class Refill {
   }
 
   async #spill(lane: Lane): Promise<void> {
-    await this.writer.write(new WaitInStore(this.state, lane.overflow, this.clock.now()));
+    await this.writer.write(new WaitInStore(this.state, [...lane.overflow], this.clock.now()));
     lane.overflow = [];
   }
 
@@ -182,7 +182,7 @@ export class Refill {
       return;
     }
     const waitsForItsTime = entry!.state === 'due' && entry!.dueAt > this.clock.now();
-    const known = this.state.lane(entry!.shard).readyRetries.has(entry!.offset);
+    const known = this.state.lane(entry!.shard).hasReadyRetry(entry!.offset);
     if (!waitsForItsTime && !known) this.state.readyRetry(trackedFromRetry(entry!));
   }
 }

@@ -41,6 +41,8 @@ export class SubscriptionRelay implements OwnedSubscription {
     private readonly claimed: ClaimedSubscription,
     private readonly parts: RelayParts,
     private readonly host: RelayHost,
+    /** The time of the claim as its row has it: changes of the row are others' from then on. */
+    readonly claimedAt: number,
   ) {
     const { store, settings, clock, logger } = parts;
     this.#state = new OwnedState(claimed, settings);
@@ -95,10 +97,10 @@ export class SubscriptionRelay implements OwnedSubscription {
     return this.#state.inFlight;
   }
 
-  /** Whether all that is known of the topic has been read, so that only its growth can bring more. */
-  get caughtUp(): boolean {
-    for (const lane of this.#state.lanes.values()) if (lane.readOffset < lane.headOffset) return false;
-    return true;
+  /** Whether a lane has read all that is known of its shard, so that only the shard's growth can bring it more. */
+  get waitsForGrowth(): boolean {
+    for (const lane of this.#state.lanes.values()) if (lane.readOffset >= lane.headOffset) return true;
+    return false;
   }
 
   /** Takes over from the earlier owner. Call once, before anything else. Answers how many tries are with consumers. */
@@ -121,14 +123,14 @@ export class SubscriptionRelay implements OwnedSubscription {
   async settle(outcomes: DeliveryOutcome[]): Promise<('settled' | 'stale')[]> {
     const wasFull = this.#state.inFlight >= this.config.maxInFlight;
     const results = await this.#outcomes.settle(outcomes);
-    this.#used();
+    this.markUsed(this.parts.clock.now());
     this.#refill.kick();
     if (wasFull && this.#state.hasReady) this.#ready.give();
     return results;
   }
 
   extend(deliveries: DeliveryId[], claimMs: number): Promise<('extended' | 'stale')[]> {
-    this.#used();
+    this.markUsed(this.parts.clock.now());
     return this.#outcomes.extend(deliveries, claimMs);
   }
 
@@ -252,9 +254,5 @@ export class SubscriptionRelay implements OwnedSubscription {
       this.parts.logger.warn({ err: error, topic: this.topic, group: this.group }, 'could not write cursors');
       this.#writeCursorsSoon();
     }
-  }
-
-  #used(): void {
-    this.markUsed(this.parts.clock.now());
   }
 }

@@ -17,6 +17,11 @@ export interface Subscription {
   createdAt: number;
 }
 
+/** A subscription whose row was changed, and when (epoch ms). */
+export interface ChangedSubscription extends Subscription {
+  changedAt: number;
+}
+
 export interface SubscriptionCounts {
   /** Messages of the log that are not settled, retries included. */
   backlog: number;
@@ -62,5 +67,5 @@ export interface SubscriptionStore {
    * Subscriptions whose row changed since `since` (epoch ms, inclusive), oldest first, for owners that did not hear of it.
    * A change is readable a moment after its time, when it is committed, so ask from a few seconds before the last call.
    */
-  changedSince(since: number, limit: number): Promise<Subscription[]>;
+  changedSince(since: number, limit: number): Promise<ChangedSubscription[]>;
 }

@@ -1,6 +1,6 @@
 import { Problem } from '../../message/problem.js';
 import type { Page, SigningSecrets } from '../catalog-store.js';
-import type { Subscription } from '../subscription-store.js';
+import type { ChangedSubscription, Subscription } from '../subscription-store.js';
 import type { SqlDatabase, Statement } from './database.js';
 import { secretsOf, subscriptionColumns, subscriptionOf } from './subscription-row.js';
 
@@ -53,13 +53,17 @@ export async function listSubscriptions(
 }
 
 /** Subscriptions that were changed at `since` or later, oldest change first. */
-export async function listChangedSince(database: SqlDatabase, since: number, limit: number): Promise<Subscription[]> {
+export async function listChangedSince(
+  database: SqlDatabase,
+  since: number,
+  limit: number,
+): Promise<ChangedSubscription[]> {
   const [found] = await database.read({
-    sql: `SELECT ${subscriptionColumns} FROM halfbox_subscription
+    sql: `SELECT ${subscriptionColumns}, changed_at FROM halfbox_subscription
       WHERE changed_at >= ? AND removing = 0 ORDER BY changed_at LIMIT ?`,
     params: [since, limit],
   });
-  return (found?.rows ?? []).map(subscriptionOf);
+  return (found?.rows ?? []).map((row) => ({ ...subscriptionOf(row), changedAt: Number(row['changed_at']) }));
 }
 
 /** Neither a topic nor a group holds a slash. */

@@ -1,6 +1,11 @@
 import type { StartPosition, SubscriptionConfig } from '../../message/subscription.js';
 import type { Page, SigningSecrets } from '../catalog-store.js';
-import type { Subscription, SubscriptionCounts, SubscriptionStore } from '../subscription-store.js';
+import type {
+  ChangedSubscription,
+  Subscription,
+  SubscriptionCounts,
+  SubscriptionStore,
+} from '../subscription-store.js';
 import { countSubscription } from './count-subscription.js';
 import type { SqlDatabase } from './database.js';
 import { pauseSubscription } from './pause-subscription.js';
@@ -63,7 +68,7 @@ export class SqlSubscriptionStore implements SubscriptionStore {
     return removeIdle(this.database, now, limit);
   }
 
-  changedSince(since: number, limit: number): Promise<Subscription[]> {
+  changedSince(since: number, limit: number): Promise<ChangedSubscription[]> {
     return listChangedSince(this.database, since, limit);
   }
 }
