@@ -64,8 +64,9 @@ function messageTables(t: ColumnTypes): string[] {
     // state: 0 prepared, 1 committed, 2 rolled back, 3 parked. due_at: next check, or the end of the row's time.
     // message_refs: JSON [[id, topic, tag, keyHash, delayMs, deliverAt], …]; placements: JSON, parallel to it; blank until
     // the commit. What a resolution sets is never null, so that it changes no row's length (see transaction-row.ts).
+    // The id is kept as bytes: long lists of ids cost MySQL a quarter less than where it minds their character set.
     `CREATE TABLE IF NOT EXISTS halfbox_transaction (
-      id ${t.name(64)} NOT NULL, producer ${t.name(64)} NOT NULL, state ${t.int} NOT NULL, due_at ${t.big} NOT NULL,
+      id ${t.bytes(64)} NOT NULL, producer ${t.name(64)} NOT NULL, state ${t.int} NOT NULL, due_at ${t.big} NOT NULL,
       prepared_at ${t.big} NOT NULL, first_check_at ${t.big} NOT NULL, message_refs ${t.text} NOT NULL, placements ${t.text} NOT NULL,
       asked ${t.int} NOT NULL, answered ${t.int} NOT NULL, claim_token ${t.name(64)}, claimed_until ${t.big},
       resolved_at ${t.big} NOT NULL, resolved_by ${t.int} NOT NULL, reason ${t.text}, PRIMARY KEY (id))${t.suffix}`,
