@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { completeSettings, settingSchemas, variableOf } from '../src/config/settings.js';
 
@@ -7,11 +6,9 @@ const root = resolve(__dirname, '..');
 const linesMax = 260;
 const foldersWithoutMeaning = /(^|\/)(utils?|common|helpers?|misc|models|managers?)(\/|\.ts$)/;
 
-/** Files that git knows or would add: what is ignored is not looked at. */
-const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root })
-  .toString()
-  .split('\n')
-  .filter((file) => file !== '' && existsSync(join(root, file)));
+const notOurs = new Set(['.git', '.halfbox', 'coverage', 'dist', 'node_modules']);
+
+const files = filesBelow('');
 /** All but this file, which names what it looks for. */
 const sources = files.filter(
   (file) => /^(src|migrations|test|bench|examples)\/.*\.(ts|mjs)$/.test(file) && file !== 'test/tidy.test.ts',
@@ -63,6 +60,15 @@ describe('documents', () => {
     expect(listed.map((row) => [row[1], row[2]])).toEqual(expected);
   });
 });
+
+/** Paths from the root, of everything that is not installed or made. */
+function filesBelow(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    if (notOurs.has(entry.name)) return [];
+    const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+    return entry.isDirectory() ? filesBelow(path) : [path];
+  });
+}
 
 /** Targets of Markdown links, without those to other sites and to places in the same document. */
 function relativeLinks(text: string): string[] {
