@@ -24,25 +24,22 @@ class Components {
       unrepresentable: 'any',
       reused: 'inline',
     }) as Json & { $defs?: Json };
-    for (const [name, definition] of Object.entries($defs ?? {})) this.schemas[name] = withComponentRefs(definition);
-    const id = z.globalRegistry.get(schema)?.id;
-    const own = withComponentRefs(json) as Json;
-    if (id === undefined) return own;
-    const { id: _id, ...definition } = own;
-    this.schemas[id] = definition;
-    return { $ref: refersTo(id) };
+    for (const [name, definition] of Object.entries($defs ?? {})) this.schemas[name] = forDocument(definition);
+    return forDocument(json) as Json;
   }
 }
 
-/** Points references at the components, and drops what only the library reads. */
-function withComponentRefs(json: unknown): unknown {
-  if (Array.isArray(json)) return json.map(withComponentRefs);
+/** Points references at the components, and leaves out bounds that say no more than that a number is an integer. */
+function forDocument(json: unknown): unknown {
+  if (Array.isArray(json)) return json.map(forDocument);
   if (typeof json !== 'object' || json === null) return json;
   return Object.fromEntries(
-    Object.entries(json).map(([name, value]) => {
-      if (name === '$ref' && typeof value === 'string') return [name, value.replace('#/$defs/', refersTo(''))];
-      return [name, withComponentRefs(value)];
-    }),
+    Object.entries(json)
+      .filter(([, value]) => typeof value !== 'number' || Math.abs(value) !== Number.MAX_SAFE_INTEGER)
+      .map(([name, value]) => {
+        if (name === '$ref' && typeof value === 'string') return [name, value.replace('#/$defs/', refersTo(''))];
+        return [name, forDocument(value)];
+      }),
   );
 }
 

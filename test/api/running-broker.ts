@@ -19,6 +19,8 @@ export interface Answer {
 
 /** A whole broker in this process, on SQLite and memory, listening on a free port. */
 export class RunningBroker {
+  #stopped = false;
+
   private constructor(
     readonly node: RunningNode,
     private readonly folder: string,
@@ -43,6 +45,8 @@ export class RunningBroker {
   }
 
   async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
     await this.node.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -65,10 +65,18 @@ export const flag = z
 
 const limit = z
   .string()
-  .default(String(bounds.listLimitDefault))
-  .transform((value) => (/^\d{1,9}$/.test(value) ? Number(value) : Number.NaN))
+  .optional()
+  .transform((value) => {
+    if (value === undefined) return bounds.listLimitDefault;
+    return /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+  })
   .pipe(integer(1, bounds.listLimitMax))
-  .meta({ type: 'integer', minimum: 1, maximum: bounds.listLimitMax, default: bounds.listLimitDefault });
+  .meta({
+    type: 'integer',
+    minimum: 1,
+    maximum: bounds.listLimitMax,
+    description: 'Items of the page; 50 where it is left out.',
+  });
 
 /** Query parameters of every list. */
 export const paging = {
