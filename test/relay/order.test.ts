@@ -1,14 +1,14 @@
 import type { Relay } from '../../src/relay/relay.js';
 import type { SubscriptionRelay } from '../../src/relay/subscription-relay.js';
-import { openTestStore, sqliteServer } from '../store/databases.js';
+import { openTestStore, storeServers } from '../store/databases.js';
 import { ManualClock, Scene, startNode, type World } from './relay-fixture.js';
 
-describe('order per key', () => {
+describe.each(storeServers)('order per key on $name', (server) => {
   let world: World;
   let node: Relay;
 
   beforeAll(async () => {
-    world = { clock: new ManualClock(), opened: await openTestStore(sqliteServer) };
+    world = { clock: new ManualClock(), opened: await openTestStore(server) };
     node = await startNode(world, 'node-1', { settings: { heldBackMax: 3, windowMax: 20 } });
   });
 

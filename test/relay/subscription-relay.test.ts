@@ -1,13 +1,13 @@
 import type { Relay } from '../../src/relay/relay.js';
-import { openTestStore, sqliteServer } from '../store/databases.js';
+import { openTestStore, storeServers } from '../store/databases.js';
 import { ManualClock, Scene, startNode, type World } from './relay-fixture.js';
 
-describe('one owned subscription', () => {
+describe.each(storeServers)('one owned subscription on $name', (server) => {
   let world: World;
   let node: Relay;
 
   beforeAll(async () => {
-    world = { clock: new ManualClock(), opened: await openTestStore(sqliteServer) };
+    world = { clock: new ManualClock(), opened: await openTestStore(server) };
     node = await startNode(world, 'node-1');
   });
 

@@ -1,15 +1,15 @@
 import type { SubscriptionConsumer } from '../../src/relay/owned-subscription.js';
 import type { Relay } from '../../src/relay/relay.js';
-import { openTestStore, sqliteServer } from '../store/databases.js';
+import { openTestStore, storeServers } from '../store/databases.js';
 import { ManualClock, Scene, startNode, type World } from './relay-fixture.js';
 
-describe('several nodes on one store', () => {
+describe.each(storeServers)('several nodes on one store on $name', (server) => {
   let world: World;
   let nodes: Relay[] = [];
   let made = 0;
 
   beforeAll(async () => {
-    world = { clock: new ManualClock(), opened: await openTestStore(sqliteServer) };
+    world = { clock: new ManualClock(), opened: await openTestStore(server) };
   });
 
   afterEach(async () => {
