@@ -1,6 +1,5 @@
 import type { SqlValue, Statement } from '../sql/database.js';
 
-const needsEscape = /['\\]/;
 const escaped = /['\\]/g;
 
 /**
@@ -32,7 +31,8 @@ function rowsText(values: readonly SqlValue[], columns: number): string {
 
 function literal(value: SqlValue): string {
   if (typeof value === 'string') {
-    return needsEscape.test(value) ? `'${value.replace(escaped, '\\$&')}'` : `'${value}'`;
+    const plain = !value.includes("'") && !value.includes('\\');
+    return plain ? `'${value}'` : `'${value.replace(escaped, '\\$&')}'`;
   }
   if (value === null || value === undefined) return 'NULL';
   if (typeof value === 'bigint') return value.toString();
