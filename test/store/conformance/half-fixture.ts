@@ -24,6 +24,14 @@ export function message(topic: string, fields: Partial<IdentifiedMessage> = {}):
   return { topic, id: newId(), idGiven: fields.id !== undefined, body: { json: '{"order":1}' }, ...fields };
 }
 
+/** Fields that a store cannot write: on a server a key that is too long for its column, on SQLite headers that are no JSON. */
+export function unwritable(kind: 'sqlite' | 'mysql'): Partial<IdentifiedMessage> {
+  if (kind === 'mysql') return { key: 'k'.repeat(600) };
+  const headers: Record<string, unknown> = {};
+  headers['self'] = headers;
+  return { headers: headers as Record<string, string> };
+}
+
 export function prepareItem(messages: IdentifiedMessage[], fields: Partial<PrepareItem> = {}): PrepareItem {
   return { transactionId: newId(), producer: 'shop', firstCheckAfterMs: 6_000, messages, ...fields };
 }
