@@ -14,15 +14,16 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 };
 
 /** What a start prints for the person who started it. */
-function greeting({ url, storeDescription }: RunningNode): string {
+function greeting({ url, storeDescription }: RunningNode, withKeys: boolean): string {
+  const key = withKeys ? " -H 'authorization: Bearer YOUR-SECRET'" : '';
   return `
 Halfbox ${version} listens on ${url} (API docs: ${url}/docs)
 Data: ${storeDescription}
 
 Try it:
-  curl -X PUT ${url}/v1/subscriptions/orders/billing -H 'content-type: application/json' -d '{"mode":"pull","startFrom":"earliest"}'
-  curl ${url}/v1/messages -H 'content-type: application/json' -d '{"topic":"orders","body":{"order":1}}'
-  curl -X POST ${url}/v1/subscriptions/orders/billing/receive
+  curl -X PUT ${url}/v1/subscriptions/orders/billing${key} -H 'content-type: application/json' -d '{"mode":"pull","startFrom":"earliest"}'
+  curl ${url}/v1/messages${key} -H 'content-type: application/json' -d '{"topic":"orders","body":{"order":1}}'
+  curl -X POST ${url}/v1/subscriptions/orders/billing/receive${key}
 `;
 }
 
@@ -39,7 +40,7 @@ async function start(): Promise<void> {
   const settings = readEnvironment(process.env);
   const logger = pino({ level: settings.logLevel, redact: ['req.headers.authorization'] });
   const node = await startNode(settings, logger, version);
-  console.log(greeting(node));
+  console.log(greeting(node, settings.apiKeys.count > 0));
   let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping) process.exit(130);

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { hostname, networkInterfaces } from 'node:os';
 import type { Health, Services } from '../api/services.js';
 import type { Settings } from '../config/settings.js';
 import { BacklogGauges } from '../metrics/backlog-gauges.js';
@@ -60,10 +61,11 @@ async function serve(parts: NodeParts): Promise<RunningNode> {
     );
   }
   const port = settings.port === 0 ? await freePort(settings.host) : settings.port;
-  const url = `http://${settings.host.includes(':') ? `[${settings.host}]` : settings.host}:${port}`;
+  const url = urlOf(settings.host, port);
+  const advertised = settings.advertiseUrl ?? urlOf(reachableHost(settings.host), port);
   const { half, check, retention, overdueBacklogs } = metrics;
   const observers = { half, check, retention, overdueBacklogs };
-  const broker = new Broker({ settings, store, engine, logger, version, url: settings.advertiseUrl ?? url, observers });
+  const broker = new Broker({ settings, store, engine, logger, version, url: advertised, observers });
   metrics.listen(broker.relay.events, broker.queueEvents);
   let stopping = false;
   const http = await createHttpApp(await servicesOf(parts, broker), () => stopping);
@@ -150,6 +152,19 @@ async function within(work: Promise<unknown>, timeoutMs: number): Promise<void> 
   });
   await Promise.race([work, timeout]);
   clearTimeout(timer);
+}
+
+function urlOf(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** A host that other machines may know this one by: its first outer address where it listens on all of them. */
+function reachableHost(host: string): string {
+  if (host !== '0.0.0.0' && host !== '::') return host;
+  const outer = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ internal, family }) => !internal && (host === '::' || family === 'IPv4'));
+  return (outer.find(({ family }) => family === 'IPv4') ?? outer[0])?.address ?? hostname();
 }
 
 async function freePort(host: string): Promise<number> {
