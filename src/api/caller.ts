@@ -50,11 +50,28 @@ export class CallerGuard {
       request.fromNode = typeof node === 'string' && sameSecret(node, this.nodeSecret);
       return request.fromNode ? otherNode : null;
     }
-    if (this.keys.count === 0) return anonymous;
+    if (this.keys.count === 0) {
+      refuseForeignPages(request);
+      return anonymous;
+    }
     const secret = bearer.exec(request.headers.authorization ?? '')?.[1];
     return secret === undefined ? null : this.keys.find(secret.trim());
   }
 }
+
+/**
+ * Without keys, being on this machine is what admits a caller. A browser is on this machine too, and any web page can
+ * make it call: its own name then stands in `Origin`, or (a name that was made to point here) in `Host`.
+ */
+function refuseForeignPages({ headers: { host, origin } }: FastifyRequest): void {
+  for (const name of [host, origin?.replace(/^\w+:\/\//, '')]) {
+    if (name === undefined || localName.test(name)) continue;
+    throw new Problem('forbidden', `calls by or for ${name.slice(0, 100)} need an API key (HALFBOX_API_KEYS)`);
+  }
+}
+
+/** `localhost` or an IP address, with or without a port. */
+const localName = /^(localhost|[\d.]+|\[[\da-f:.]+\])(:\d+)?$/i;
 
 /** The caller of an endpoint that is not open. */
 export function callerOf(request: FastifyRequest): Caller {

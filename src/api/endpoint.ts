@@ -88,9 +88,11 @@ export function endpoint<Params = undefined, Query = undefined, Body = undefined
 
 /** Checks a value against a schema; problems are added to the list. */
 export function check<T>(schema: z.ZodType<T>, value: unknown, problems: FieldProblem[]): T | undefined {
-  const result = schema.safeParse(value, inWords);
+  const result = schema.safeParse(value);
   if (result.success) return result.data;
-  for (const issue of result.error.issues) problems.push(...fieldProblems(issue));
+  // Reasons are made by a second parse: passing them along would make every good request dearer.
+  const issues = schema.safeParse(value, inWords).error?.issues ?? result.error.issues;
+  for (const issue of issues) problems.push(...fieldProblems(issue));
   return undefined;
 }
 

@@ -144,6 +144,22 @@ describe('who may call what', () => {
 });
 
 describe('without keys', () => {
+  it('web pages of other places cannot use the browser of this machine', async () => {
+    const broker = await RunningBroker.start();
+    const statusOf = async (headers: Record<string, string>) =>
+      (await broker.call('POST', '/v1/transactions/a/commit', undefined, headers)).status;
+    const { port } = new URL(broker.url);
+    for (const origin of [`http://127.0.0.1:${port}`, `http://localhost:${port}`])
+      expect(await statusOf({ origin })).toBe(404);
+    for (const origin of ['https://example.org', 'null', 'http://127.0.0.1.example.org']) {
+      expect([origin, await statusOf({ origin })]).toEqual([origin, 403]);
+    }
+    const { request } = await import('undici');
+    const rebound = await request(`${broker.url}/v1/topics`, { headers: { host: `example.org:${port}` } });
+    expect(rebound.statusCode).toBe(403);
+    await broker.stop();
+  });
+
   it('everyone who reaches the server may do everything but speak for a node', async () => {
     const broker = await RunningBroker.start();
     expect((await broker.get('/v1/topics')).status).toBe(200);
