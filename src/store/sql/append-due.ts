@@ -8,6 +8,7 @@ import {
   type SqlSession,
   type Statement,
 } from './database.js';
+import { deleteIds } from './delete-ids.js';
 import { insertChunks } from './insert-chunks.js';
 import { lockShards, ShardsChanged } from './lock-shards.js';
 import { ShardPlan } from './shard-plan.js';
@@ -64,12 +65,21 @@ async function appendDueBatch(
     session,
     all.map(({ answer }) => answer.topic),
   );
-  // A topic that is gone took its messages with it: what is left of them here only leaves the schedule.
+  // A topic that is gone takes its messages with it: without the schedule, its removal would not find them.
+  const gone = all.filter(({ answer }) => !shards.has(answer.topic));
   const due = all.filter(({ answer }) => shards.has(answer.topic));
   const plan = new ShardPlan(shards, turn);
   for (const { answer, ref } of due) plan.append(answer, ref);
   const chunks = due.length > 0 ? plan.number(await lockShards(session, dialect, plan.wanted, shards), now) : [];
-  await session.finish(...insertChunks(database, chunks), ...chunks.flatMap(placeMessages), ...deleteScheduled(all));
+  await session.finish(
+    ...insertChunks(database, chunks),
+    ...chunks.flatMap(placeMessages),
+    ...deleteIds(
+      'halfbox_message',
+      gone.map(({ ref }) => ref.id),
+    ),
+    ...deleteScheduled(all),
+  );
   return chunks;
 }
 

@@ -21,11 +21,13 @@ export function recallMessage(
     if (taken?.affectedRows === 1) {
       await session.run(
         { sql: 'UPDATE halfbox_message SET recalled_at = ? WHERE id = ?', params: [now, messageId] },
-        // It is in no log that retention goes by, so its end is written down here.
+        // It is in no log that retention goes by, so its end is written down here. A deleted topic may have left the end
+        // of an earlier message with this id.
         {
           sql: `INSERT INTO halfbox_kept_message (message_id, stored_at, recheck_at)
             SELECT message.id, message.stored_at, ? + topic.retention_ms FROM halfbox_message message
-            JOIN halfbox_topic topic ON topic.name = message.topic WHERE message.id = ?`,
+            JOIN halfbox_topic topic ON topic.name = message.topic WHERE message.id = ?
+            ${database.dialect.onConflictUpdate(['message_id'], ['stored_at', 'recheck_at'])}`,
           params: [now, messageId],
         },
       );

@@ -59,7 +59,7 @@ function keepMessages(database: SqlDatabase, ids: string[], now: number): Statem
     {
       sql: `INSERT INTO halfbox_kept_message (message_id, stored_at, recheck_at)
         SELECT id, stored_at, ? FROM halfbox_message WHERE id IN (${listPlaceholders(ids.length)})
-        ${database.dialect.onConflictKeep(['message_id'])}`,
+        ${database.dialect.onConflictUpdate(['message_id'], ['stored_at', 'recheck_at'])}`,
       params: [now + recheckAfterMs, ...ids],
     },
   ];

@@ -135,4 +135,31 @@ describeEachStore('ScheduleStore', (open) => {
     const log = new Set((await readWholeLog(store, topic)).map(({ id }) => id));
     expect(sent.map(({ id }) => log.has(id))).toEqual(recalls.map((answer) => answer === 'not-recallable'));
   });
+
+  it('recalls a message whose id was recalled in a topic that was deleted since', async () => {
+    const first = message(topic, { delayMs: 5_000, id: unique('recalled') });
+    await append(store, [send(first)], 1_000);
+    expect(await store.schedule.recall(first.id, 2_000)).toBe('recalled');
+    await store.catalog.deleteTopic(topic, false);
+    const again = message(await makeTopic(store), { delayMs: 5_000, id: first.id });
+    expect(endings(await append(store, [send(again)], 3_000))).toEqual(['ok']);
+    expect(await store.schedule.recall(again.id, 4_000)).toBe('recalled');
+    expect(await store.schedule.appendDue(8_000, 10)).toEqual([]);
+  });
+
+  it('leaves nothing of delayed messages whose topic was deleted, whoever meets them first', async () => {
+    const half = message(topic, { delayMs: 1_000 });
+    await append(store, [commit(await prepared(store, [half]))], 1_000);
+    // The node that deletes the topic stops after the first step.
+    await opened.database.transaction((session) =>
+      session.finish(
+        { sql: 'INSERT INTO halfbox_removed_topic (name, removed_at) VALUES (?, 1)', params: [topic] },
+        { sql: 'DELETE FROM halfbox_topic WHERE name = ?', params: [topic] },
+        { sql: 'DELETE FROM halfbox_shard WHERE topic = ?', params: [topic] },
+      ),
+    );
+    expect(await store.schedule.appendDue(2_000, 10)).toEqual([]);
+    await store.catalog.deleteTopic(topic, true);
+    expect(await store.lookup.getMessage(half.id)).toBeNull();
+  });
 });
