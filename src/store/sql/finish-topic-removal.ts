@@ -35,7 +35,7 @@ function removeBatch(database: SqlDatabase, name: string): Promise<boolean> {
     const [marked] = await session.run(selectRemovedTopic(name, database.dialect.forUpdate));
     if (!marked?.rows[0]) return false;
     const deletes = [
-      ...(await chunkDeletes(session, name)),
+      ...(await chunkDeletes(session, name, database.dialect.forUpdate)),
       ...(await scheduledDeletes(session, name)),
       ...(await otherDeletes(session, name)),
     ];
@@ -46,9 +46,10 @@ function removeBatch(database: SqlDatabase, name: string): Promise<boolean> {
   });
 }
 
-async function chunkDeletes(session: SqlSession, name: string): Promise<Statement[]> {
+/** The chunks' locks keep retention off: an id that is sent anew after it deleted the message must not be deleted here. */
+async function chunkDeletes(session: SqlSession, name: string, lock: string): Promise<Statement[]> {
   const [chunks] = await session.run({
-    sql: 'SELECT shard, first_offset, refs FROM halfbox_shard_log WHERE topic = ? LIMIT ?',
+    sql: `SELECT shard, first_offset, refs FROM halfbox_shard_log WHERE topic = ? LIMIT ?${lock}`,
     params: [name, chunksMax],
   });
   const rows = chunks?.rows ?? [];
@@ -90,5 +91,6 @@ async function otherDeletes(session: SqlSession, name: string): Promise<Statemen
   });
   const ids = (found?.rows ?? []).map((row) => textOf(row['id']));
   if (ids.length === 0) return [];
-  return [{ sql: `DELETE FROM halfbox_message WHERE id IN (${listPlaceholders(ids.length)})`, params: ids }];
+  const sql = `DELETE FROM halfbox_message WHERE id IN (${listPlaceholders(ids.length)}) AND topic = ?`;
+  return [{ sql, params: [...ids, name] }];
 }

@@ -187,6 +187,27 @@ describeEachStore('catalog', (open) => {
       expect(await store.lanes.readMessages(['crashed-1', 'crashed-2'])).toEqual(new Map());
     });
 
+    it('deletes no message that took the id of one that retention was deleting', async () => {
+      await store.catalog.putTopic(topicOf('swept', { shards: 1 }));
+      await store.catalog.putTopic(topicOf('resent', { shards: 1 }));
+      await send(messageOf('swept-1', 'swept'));
+      let removing: Promise<boolean> | undefined;
+      await opened.database.transaction(async (session) => {
+        // As `sweepChunks` does it, and the id is sent again before the removal goes on.
+        await session.run({
+          sql: `SELECT refs FROM halfbox_shard_log WHERE topic = 'swept'${opened.database.dialect.forUpdate}`,
+        });
+        removing ??= store.catalog.deleteTopic('swept', true);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await session.run(
+          { sql: "DELETE FROM halfbox_shard_log WHERE topic = 'swept'" },
+          { sql: "UPDATE halfbox_message SET topic = 'resent' WHERE id = 'swept-1'" },
+        );
+      });
+      expect(await removing).toBe(true);
+      expect((await store.lanes.readMessages(['swept-1'])).size).toBe(1);
+    });
+
     it('loses nothing to appends at the same time', async () => {
       for (let round = 0; round < 5; round += 1) {
         await store.catalog.putTopic(topicOf('raced'));
