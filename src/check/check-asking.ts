@@ -113,11 +113,13 @@ export class CheckAsking {
     const { settings } = this.parts;
     if (check.state === 'parked') return { park: true };
     const intervalMs = producer?.checkIntervalMs ?? settings.checkIntervalMs;
-    // Should the resolution that follows fail, the transaction is asked again.
-    if (answer.outcome === 'commit' || answer.outcome === 'rollback') return { dueAt: now + intervalMs };
+    const checkMax = producer?.checkMax ?? settings.checkMax;
+    if (answer.outcome === 'commit' || answer.outcome === 'rollback') {
+      // Should the resolution that follows fail, the transaction is asked again; not for ever, if a topic is gone.
+      return check.answered >= checkMax && this.isTooOld(check, now) ? { park: true } : { dueAt: now + intervalMs };
+    }
     if (this.isTooOld(check, now)) return { park: true };
     if (answer.outcome === 'unknown') {
-      const checkMax = producer?.checkMax ?? settings.checkMax;
       return check.answered + 1 >= checkMax ? { park: true } : { dueAt: now + intervalMs };
     }
     // Behind the others that wait for the producer, so that one transaction that it cannot answer keeps none of them.

@@ -231,6 +231,20 @@ describe('CheckBack', () => {
     expect((await fixture.transaction('a')).state).toBe('parked');
   });
 
+  it('parks at the age limit what its producer answers and the broker cannot do', async () => {
+    const server = await fixture.server(commit);
+    await fixture.producer('shop', server.url, { checkMax: 3 });
+    await fixture.prepare('shop', 'a');
+    await opened.store.catalog.deleteTopic('orders', true);
+    const checkBack = fixture.checkBack();
+    await fixture.pass(checkBack, 6_000);
+    for (let ask = 0; ask < 3; ask += 1) await fixture.pass(checkBack, 30_000);
+    expect((await fixture.transaction('a')).state).toBe('prepared');
+    await fixture.pass(checkBack, 3 * 24 * 3_600_000);
+    expect((await fixture.transaction('a')).state).toBe('parked');
+    expect(fixture.observed.at(-1)).toBe('parked: age');
+  });
+
   it('asks a producer soon after it was given a way', async () => {
     const server = await fixture.server(commit);
     await fixture.producer('shop');
