@@ -12,6 +12,13 @@ export interface NodeAnswer {
 /** Added to the time that the call itself may wait. */
 const answerMs = 10_000;
 
+/** The path at the node, whatever host the path itself may name: callers choose it, and the node secret goes along. */
+function targetOf(nodeUrl: string, path: string): URL {
+  const target = new URL(nodeUrl);
+  ({ pathname: target.pathname, search: target.search } = new URL(path, nodeUrl));
+  return target;
+}
+
 /** Calls other nodes of the same store, with its secret. */
 export class NodeClient {
   readonly #agent = new Agent({ connections: 64, pipelining: 1, connect: { timeout: 1_000 }, keepAliveTimeout: 4_000 });
@@ -23,7 +30,7 @@ export class NodeClient {
    * @param waitMs how long the call may wait over there
    */
   async post(url: string, path: string, body: unknown, waitMs = 0, signal?: AbortSignal): Promise<NodeAnswer> {
-    const response = await request(new URL(path, url), {
+    const response = await request(targetOf(url, path), {
       dispatcher: this.#agent,
       method: 'POST',
       headers: { 'content-type': 'application/json', [nodeHeader]: this.secret },
