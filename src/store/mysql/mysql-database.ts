@@ -33,6 +33,9 @@ const retriesMax = 10;
 const retryDelayMsFirst = 5;
 const retryDelayMsMax = 250;
 
+/** Room of a statement beside one body that is as large as its bound: escaped headers, keys and the statement's own text. */
+const besideBodyBytes = 128 * 1024;
+
 const nowStatement: Statement = { sql: 'SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) AS now_ms' };
 
 /** A MySQL or MariaDB server behind a bounded pool; each `run` is one round trip. */
@@ -50,7 +53,7 @@ export class MysqlDatabase implements SqlDatabase {
     private readonly options: MysqlDatabaseOptions,
   ) {
     this.dialect = mysqlDialect(server.kind);
-    this.statementBytesMax = Math.floor(server.packetBytesMax / 2);
+    this.statementBytesMax = Math.floor(server.packetBytesMax / 2) - besideBodyBytes;
     this.description = server.description;
     // The pool that TypeORM's driver made: queries of the hot path go to it directly.
     this.pool = (dataSource.driver as unknown as { pool: Pool }).pool;

@@ -39,7 +39,7 @@ export async function appendDue(
       return await database.transaction((session) => appendDueBatch(database, session, topics, turn, now, limit));
     } catch (error) {
       if (!(error instanceof ShardsChanged) || race === racesMax) throw error;
-      topics.forget(error.topic);
+      for (const topic of error.topics) topics.forget(topic);
     }
   }
 }

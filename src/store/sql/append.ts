@@ -91,7 +91,7 @@ async function appendTogether(
     } catch (error) {
       if (!(error instanceof ShardsChanged)) throw error;
       if (race === racesMax) throw new Problem('unavailable', error.message, { retryAfterMs: 1_000, cause: error });
-      call.topics.forget(error.topic);
+      for (const topic of error.topics) call.topics.forget(topic);
     }
   }
 }

@@ -50,7 +50,7 @@ export interface SqlDialect {
 /** The database behind a store. Throws `Problem('unavailable')` when it cannot be reached; other driver errors as they are. */
 export interface SqlDatabase {
   readonly dialect: SqlDialect;
-  /** Bound of one statement's text in bytes (half of the server's packet limit). */
+  /** Bound of one statement's text in bytes (a little less than half of the server's packet limit, since escaping may double it). */
   readonly statementBytesMax: number;
   /** Reads outside a transaction, in one round trip. */
   read(...statements: Statement[]): Promise<SqlResult[]>;

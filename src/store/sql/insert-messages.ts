@@ -29,8 +29,11 @@ export class MessageInsert {
     const { body } = message;
     const headers = message.headers ? JSON.stringify(message.headers) : null;
     const bodyBytes = body.json !== undefined ? Buffer.byteLength(body.json) : body.bytes.length;
+    const { key = '', tag = '', orderingKey = '', contentType = '' } = message;
+    // A character has three bytes of UTF-8 at most (one of four counts as two).
+    const shortBytes = 3 * (key.length + tag.length + orderingKey.length + contentType.length);
     this.#insert
-      .row(bodyBytes + (headers === null ? 0 : Buffer.byteLength(headers)))
+      .row(bodyBytes + shortBytes + (headers === null ? 0 : Buffer.byteLength(headers)))
       .push(
         message.id,
         message.topic,

@@ -16,10 +16,10 @@ export interface LockedShard {
   lastAppendedAt: number;
 }
 
-/** The topic was deleted, or made anew with other shards, since its shards were last counted. Nothing was changed. */
+/** The topics were deleted, or made anew with other shards, since their shards were last counted. Nothing was changed. */
 export class ShardsChanged extends Error {
-  constructor(readonly topic: string) {
-    super(`the shards of topic ${topic} changed`);
+  constructor(readonly topics: string[]) {
+    super(`the shards of ${topics.length} topics changed, ${topics[0]} among them`);
   }
 }
 
@@ -52,10 +52,11 @@ export async function lockShards(
     ofTopic.set(shard, { topic, shard, nextOffset, lastAppendedAt: Number(row['last_appended_at']) });
   }
   const shards = shardsOf(topicRows?.rows ?? []);
-  for (const [topic, wantedShards] of wanted) {
-    const complete = locked.get(topic)?.size === wantedShards.size;
-    if (!complete || shards.get(topic) !== counted.get(topic)) throw new ShardsChanged(topic);
-  }
+  const changed = topics.filter((topic) => {
+    const complete = locked.get(topic)?.size === wanted.get(topic)?.size;
+    return !complete || shards.get(topic) !== counted.get(topic);
+  });
+  if (changed.length > 0) throw new ShardsChanged(changed);
   return locked;
 }
 

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { DataSource } from 'typeorm';
-import { rowPlaceholders, type SqlResult, type SqlRow, type Statement } from '../sql/database.js';
+import { rowPlaceholders, type SqlResult, type SqlRow, type SqlValue, type Statement } from '../sql/database.js';
 
 /** What is used of libsql's handle (the API of better-sqlite3). */
 interface LibsqlStatement {
@@ -43,7 +43,7 @@ export class LibsqlConnection {
 
   /** Runs one statement; libsql's own error is thrown as it is. */
   run({ sql, params = [], rows }: Statement): SqlResult {
-    const values = params.map((value) => value ?? null);
+    const values = params.map(bindable);
     if (rows) return this.insertRows(sql, values, rows);
     const { statement, reader } = this.prepare(sql);
     if (!reader) return { rows: [], affectedRows: statement.run(values).changes };
@@ -71,4 +71,10 @@ export class LibsqlConnection {
     }
     return prepared;
   }
+}
+
+/** libsql cuts a text at its first NUL, so that such a text is kept as its bytes; they are read as the same text. */
+function bindable(value: SqlValue): SqlValue {
+  if (typeof value === 'string' && value.includes('\0')) return Buffer.from(value);
+  return value ?? null;
 }

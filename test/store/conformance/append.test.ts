@@ -19,9 +19,12 @@ import {
 
 describeEachStore('HalfStore.append', (open, kind) => {
   let store: MessageStore;
+  let statementBytesMax: number;
 
   beforeAll(async () => {
-    ({ store } = await open());
+    const opened = await open();
+    store = opened.store;
+    ({ statementBytesMax } = opened.database);
   });
 
   it('commits: every message is in the log once, where the answer says', async () => {
@@ -220,6 +223,41 @@ describeEachStore('HalfStore.append', (open, kind) => {
       expect(outcomes).toEqual(items.map((_, at) => (at === index ? 'internal' : 'ok')));
     }
     expect(await readWholeLog(store, topic)).toHaveLength(12);
+  });
+
+  it('stores a batch at its bound, however much its rows hold beside their bodies', async () => {
+    const topic = await makeTopic(store);
+    const count = 1_900;
+    const long = {
+      key: '\u{1f600}'.repeat(128),
+      orderingKey: '\u{1f600}'.repeat(128),
+      tag: '\u{1f600}'.repeat(64),
+      contentType: "'".repeat(255),
+      body: { bytes: Buffer.alloc(Math.floor(Math.min(statementBytesMax, 8 << 20) / count) - 256, 7) },
+    };
+    const items = [send(...Array.from({ length: count }, () => message(topic, long)))];
+    expect(endings(await append(store, items))).toEqual(['ok']);
+    const largest = { bytes: Buffer.alloc(Math.min(statementBytesMax, 8 << 20), 7) };
+    expect(endings(await append(store, [send(message(topic, { ...long, body: largest }))]))).toEqual(['ok']);
+  });
+
+  it('keeps a NUL in a text', async () => {
+    const topic = await makeTopic(store);
+    const fields = { id: unique('nul'), key: 'a\0b', orderingKey: '\0', tag: 'a\0b', headers: { 'x\0y': '\0' } };
+    const sent = message(topic, fields);
+    expect(endings(await append(store, [send(sent)]))).toEqual(['ok']);
+    expect((await store.lookup.getMessage(sent.id))!.message).toMatchObject(fields);
+    expect(endings(await append(store, [send(sent)]))).toEqual(['repeated']);
+    expect((await store.lookup.listMessages({ topic, key: 'a\0b' }, undefined, 10)).items).toHaveLength(1);
+    expect((await store.lookup.listMessages({ topic, key: 'a' }, undefined, 10)).items).toEqual([]);
+  });
+
+  it('refuses each of many topics that were deleted since for its own items alone', async () => {
+    const topics = await Promise.all(Array.from({ length: 6 }, () => makeTopic(store)));
+    const items = () => topics.map((topic) => send(message(topic)));
+    await append(store, items());
+    for (const topic of topics.slice(1)) await store.catalog.deleteTopic(topic, true);
+    expect(endings(await append(store, items()))).toEqual(['ok', ...Array<string>(5).fill('topic-not-found')]);
   });
 
   it('sees at once that a topic was deleted and made anew with other shards', async () => {
