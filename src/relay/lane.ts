@@ -67,14 +67,17 @@ export class Lane {
     );
   }
 
-  /** Whether a chunk that was just appended may be taken in as it is: it comes next, and there is room for all of it. */
+  /**
+   * Whether a chunk that was just appended may be taken in as it is: it comes next, and there is room for all of it,
+   * also where each of its entries is filtered and makes a run of its own.
+   */
   follows(chunk: LogChunk): boolean {
     return (
       chunk.firstOffset === this.readOffset &&
       this.overflow.length === 0 &&
       this.ready.length < this.settings.windowMax &&
       this.held + chunk.refs.length <= this.settings.heldBackMax &&
-      this.settled.runs < this.settings.settledRunsMax
+      this.settled.runs + chunk.refs.length <= this.settings.settledRunsMax
     );
   }
 
@@ -122,8 +125,19 @@ export class Lane {
 
   /** A delivery that waited in memory has its key now: it is the next to go. */
   releaseHeld(delivery: TrackedDelivery): void {
-    this.held -= 1;
     this.ready.unshift(delivery);
+    this.#heldLess();
+  }
+
+  /** A delivery that waited in memory is not wanted any more. */
+  settleHeld(delivery: TrackedDelivery): void {
+    this.settled.add(delivery.offset);
+    this.dirty = true;
+    this.#heldLess();
+  }
+
+  #heldLess(): void {
+    this.held -= 1;
     // Reading on only once there is room for much: else each released delivery would cost a read.
     if (this.held * 2 <= this.settings.heldBackMax) this.stalledUntil = 0;
   }

@@ -84,19 +84,20 @@ export class OwnedState {
   passKeyOn(keyHash: string, shard: number, offset: number, now: number): void {
     const lane = this.lane(shard);
     lane.lastPassedOnAt = now;
-    const next = this.gate.leave(keyHash, offset);
-    if (next === null) lane.stalledUntil = 0;
-    this.followKey(keyHash, shard, next);
+    this.followKey(keyHash, shard, this.gate.leave(keyHash, offset));
   }
 
-  /** Does what the order gate answered about who has a key next. */
-  followKey(keyHash: string, shard: number, next: NextOfKey): void {
-    if (next === null) return;
-    if (next === 'ask-store') {
-      this.asks.set(keyHash, shard);
-      return;
+  /** Does what the order gate answered about who has a key next. What no longer passes the filter is settled. */
+  followKey(keyHash: string, shard: number, first: NextOfKey): void {
+    const lane = this.lane(shard);
+    let next = first;
+    while (next !== null && next !== 'ask-store' && !this.filter(next.ref.tag)) {
+      lane.settleHeld(next);
+      next = this.gate.leave(keyHash, next.offset);
     }
-    this.lane(shard).releaseHeld(next);
+    if (next === null) lane.stalledUntil = 0;
+    else if (next === 'ask-store') this.asks.set(keyHash, shard);
+    else lane.releaseHeld(next);
   }
 
   /** The subscription's row was changed. Entries that were read and no longer pass the filter are settled. */

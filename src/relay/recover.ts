@@ -30,6 +30,7 @@ export async function recover(state: OwnedState, cursors: LaneCursor[], parts: R
   }
   for (const entry of await store.givenRetries(state.topic, state.group, settings.inheritedMax)) {
     inherit(state.lane(entry.shard), trackedFromRetry(entry), entry.dueAt);
+    if (entry.ref.keyHash !== undefined) state.gate.enter(entry.ref.keyHash, entry.offset);
   }
   await recoverKeys(state, store);
   return state.inFlight;

@@ -16,6 +16,8 @@ const retryAfterMs = 1_000;
 export interface RefillHost {
   /** Something may have become ready. */
   ready(): void;
+  /** Cursors may have moved with nothing to give out, and are to be written. */
+  moved(): void;
   /** Look again at that time (epoch ms). */
   wakeAt(at: number): void;
 }
@@ -79,6 +81,7 @@ export class Refill {
     try {
       do {
         await this.#step();
+        this.host.moved();
         if (this.state.hasReady) this.host.ready();
         for (const listener of this.#stepListeners.splice(0)) listener();
       } while (!this.#stopped && this.#hasWork(this.clock.now()));

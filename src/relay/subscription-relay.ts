@@ -58,6 +58,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     const wakeAt = (at: number): void => this.host.wakeAt(this, at);
     this.#refill = new Refill(this.#state, store, this.#writer, settings, clock, logger, {
       ready: this.#ready.give,
+      moved: () => this.#writeMovedCursors(),
       wakeAt,
     });
     this.#outcomes = new Outcomes(this.#state, this.#writer, parts, wakeAt);
@@ -124,6 +125,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     const wasFull = this.#state.inFlight >= this.config.maxInFlight;
     const results = await this.#outcomes.settle(outcomes);
     this.markUsed(this.parts.clock.now());
+    this.#writeMovedCursors();
     this.#refill.kick();
     if (wasFull && this.#state.hasReady) this.#ready.give();
     return results;
@@ -167,6 +169,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     this.#state.update(subscription, secrets, clock.now());
     this.#claims.rateChanged();
     this.#state.retryWakeAt = clock.now();
+    this.#writeMovedCursors();
     if (this.config.onDeadLetter === 'block' || this.#state.gate.blocked().length > 0) {
       await recheckBlocked(this.#state, store, clock.now());
     }
@@ -179,7 +182,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     if (this.#lost) return;
     this.#refill.kick();
     if (this.#giving) await this.#outcomes.expire(now);
-    for (const lane of this.#state.lanes.values()) if (lane.dirty) this.#writeCursorsSoon();
+    this.#writeMovedCursors();
     if (this.#cursorsDueAt <= now) await this.#writeCursors();
     if (this.#state.hasReady) this.#ready.give();
     const next = Math.min(this.#state.retryWakeAt, this.#outcomes.nextExpiryAt, this.#cursorsDueAt);
@@ -238,6 +241,10 @@ export class SubscriptionRelay implements OwnedSubscription {
     if (this.#lost) return;
     this.drop();
     this.host.lost(this);
+  }
+
+  #writeMovedCursors(): void {
+    for (const lane of this.#state.lanes.values()) if (lane.dirty) return this.#writeCursorsSoon();
   }
 
   #writeCursorsSoon(): void {

@@ -58,6 +58,26 @@ describe.each(storeServers)('several nodes on one store on $name', (server) => {
     expect(await second.locate(moved.topic, moved.group)).toMatchObject({ relay: { topic: moved.topic } });
   });
 
+  test('after a crash: a retry with a consumer keeps its key from a redriven message before it', async () => {
+    const scene = await Scene.make(world);
+    await scene.append(['a1', 'a2']);
+    const first = await join();
+    const before = await scene.on(first);
+    await scene.settle(before, await before.take(1, 30_000), { kind: 'reject', error: 'bad' });
+    await scene.settle(before, await before.take(1, 30_000), { kind: 'nack', error: 'later', delayMs: 0 });
+    await scene.later(before, 100);
+    const inHand = await scene.takeAll(before);
+    expect(inHand).toMatchObject([{ offset: 1, attempt: 2 }]);
+    await world.opened.store.deadLetters.redrive(scene, world.clock.now(), 10);
+    await first.subscriptionChanged(scene.topic, scene.group);
+    await until(async () => (await scene.waitingInStore()) === 1);
+    crash(first);
+    const after = await scene.on(await join());
+    expect(await scene.takeNames(after)).toEqual([]);
+    await scene.settle(after, inHand);
+    expect(await scene.takeNames(after)).toEqual(['a1']);
+  });
+
   test('after a crash: what was given counts as an attempt, what was not does not', async () => {
     const scene = await Scene.make(world);
     await scene.append(['1', '2', '3', '4']);
