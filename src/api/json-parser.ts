@@ -19,19 +19,56 @@ function endOfString(text: string, from: number): number {
   }
 }
 
-/** Members and depth of a text that is known to be valid JSON. */
-function measure(text: string): { members: number; depth: number } {
+interface Measured {
+  members: number;
+  depth: number;
+  /** The first number that would be another one after parsing. */
+  inexact: string | undefined;
+}
+
+/** What `JSON.parse` does not tell of a text that is known to be valid JSON. */
+function measure(text: string): Measured {
   let members = 0;
   let depth = 0;
   let deepest = 0;
+  let inexact: string | undefined;
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);
     if (code === quote) index = endOfString(text, index + 1);
     else if (code === 0x3a) members += 1;
     else if (code === 0x7b || code === 0x5b) deepest = Math.max(deepest, (depth += 1));
     else if (code === 0x7d || code === 0x5d) depth -= 1;
+    else if (isDigit(code)) {
+      const end = endOfNumber(text, index + 1);
+      if (!isExact(text, index, end)) inexact ??= text.slice(index, end);
+      index = end - 1;
+    }
   }
-  return { members, depth: deepest };
+  return { members, depth: deepest, inexact };
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
+}
+
+/** The place after a number that began before `from`: digits, and `+`, `-`, `.`, `E` and `e` among them. */
+function endOfNumber(text: string, from: number): number {
+  let end = from;
+  for (
+    let code = text.charCodeAt(end);
+    isDigit(code) || code === 0x2b || code === 0x2d || code === 0x2e || (code | 0x20) === 0x65;
+  ) {
+    end += 1;
+    code = text.charCodeAt(end);
+  }
+  return end;
+}
+
+/** Whether an integer keeps all its digits, and any other number stays finite. Up to 15 digits always do. */
+function isExact(text: string, start: number, end: number): boolean {
+  const number = text.slice(start, end);
+  if (!/[.eE]/.test(number)) return number.length <= 15 || BigInt(number) === BigInt(Number(number));
+  return Number.isFinite(Number(number));
 }
 
 function membersOf(value: unknown): number {
@@ -51,7 +88,8 @@ function membersOf(value: unknown): number {
 
 /**
  * Reads a request body strictly: UTF-8, one JSON value, no `__proto__` member, no member twice in an object (JSON.parse
- * would drop one silently), at most `bounds.jsonDepthMax` deep. Throws `Problem('validation-failed')`.
+ * would drop one silently), no number that would silently become another one, at most `bounds.jsonDepthMax` deep. Throws
+ * `Problem('validation-failed')`.
  */
 export function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw refuse('is not valid UTF-8');
@@ -64,8 +102,10 @@ export function parseJson(bytes: Buffer): unknown {
     const forbidden = error instanceof SyntaxError && error.message === 'Object contains forbidden prototype property';
     throw refuse(forbidden ? 'has a __proto__ member' : 'is not valid JSON');
   }
-  const { members, depth } = measure(text);
+  const { members, depth, inexact } = measure(text);
   if (depth > bounds.jsonDepthMax) throw refuse(`is nested deeper than ${bounds.jsonDepthMax}`);
   if (members !== membersOf(value)) throw refuse('names a member twice in one object');
+  if (inexact !== undefined)
+    throw refuse(`has a number that cannot be kept exactly (send it as text): ${inexact.slice(0, 40)}`);
   return value;
 }

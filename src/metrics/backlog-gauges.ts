@@ -1,11 +1,14 @@
 import { Gauge, type Registry } from 'prom-client';
 import type { Clock } from '../message/clock.js';
+import { eachLimited } from '../runtime/each-limited.js';
 import type { Logger } from '../runtime/logger.js';
 import type { LookupStore } from '../store/lookup-store.js';
-import type { SubscriptionStore } from '../store/subscription-store.js';
+import type { SubscriptionCounts, SubscriptionStore } from '../store/subscription-store.js';
 
 /** Subscriptions whose backlog is read for one scrape; metrics say so when there are more. */
 const subscriptionsMax = 200;
+/** Subscriptions that are counted at once, so that a scrape leaves the store's connections to requests. */
+const countsConcurrency = 4;
 /** Open transactions are counted up to here. */
 const openMax = 100_000;
 /** A scrape sooner than this after the last one is answered from it. */
@@ -45,9 +48,10 @@ export class BacklogGauges {
       this.#open.set({ state: 'prepared' }, prepared);
       this.#open.set({ state: 'parked' }, parked);
       const { items } = await this.subscriptions.list(undefined, subscriptionsMax);
-      const counted = await Promise.all(
-        items.map(async ({ topic, group }) => ({ topic, group, ...(await this.subscriptions.counts(topic, group)) })),
-      );
+      const counted: (SubscriptionCounts & { topic: string; group: string })[] = [];
+      await eachLimited(items, countsConcurrency, async ({ topic, group }) => {
+        counted.push({ topic, group, ...(await this.subscriptions.counts(topic, group)) });
+      });
       this.#backlog.reset();
       this.#oldest.reset();
       for (const { topic, group, backlog, oldestUnsettledAt } of counted) {

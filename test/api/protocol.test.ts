@@ -57,6 +57,16 @@ describe('what every request meets', () => {
       '{"topic":"orders","body":{"a":{"b":1,"b":2}}}',
       'names a member twice in one object',
     ],
+    [
+      'an integer that would lose digits',
+      '{"topic":"orders","body":{"id":-12345678901234567890}}',
+      'has a number that cannot be kept exactly (send it as text): 12345678901234567890',
+    ],
+    [
+      'a number without end',
+      '{"topic":"orders","body":[1,1e400]}',
+      'has a number that cannot be kept exactly (send it as text): 1e400',
+    ],
     ['nested too deep', `{"topic":"orders","body":${'['.repeat(200)}${']'.repeat(200)}}`, 'is nested deeper than 128'],
   ])('a body that is %s is 400', async (_name, body, reason) => {
     expect(reasonOf(await sendRaw(body))).toEqual([400, 'validation-failed', reason]);
@@ -67,6 +77,14 @@ describe('what every request meets', () => {
     const sent = await sendRaw(JSON.stringify({ topic: 'orders', body }));
     expect(sent.status).toBe(201);
     expect((await broker.get(`/v1/messages/${sent.body.messages[0].id}`)).body.body).toEqual(body);
+  });
+
+  it('numbers come back as they were', async () => {
+    const numbers =
+      '[0,-1,1.5,9007199254740993.5,9007199254740992,1e22,-1.5e-300,123456789012345,0.1234567890123456789]';
+    const sent = await sendRaw(`{"topic":"orders","body":${numbers}}`);
+    expect(sent.status).toBe(201);
+    expect((await broker.get(`/v1/messages/${sent.body.messages[0].id}`)).body.body).toEqual(JSON.parse(numbers));
   });
 
   it('invalid UTF-8 is 400, an empty body names itself', async () => {
