@@ -34,11 +34,12 @@ function removeBatch(database: SqlDatabase, name: string): Promise<boolean> {
   return database.transaction(async (session) => {
     const [marked] = await session.run(selectRemovedTopic(name, database.dialect.forUpdate));
     if (!marked?.rows[0]) return false;
+    // A message goes with what names it: were its id free before, the message that is sent anew under it would go instead.
     const deletes = [
       ...(await chunkDeletes(session, name, database.dialect.forUpdate)),
       ...(await scheduledDeletes(session, name)),
-      ...(await otherDeletes(session, name)),
     ];
+    if (deletes.length === 0) deletes.push(...(await otherDeletes(session, name)));
     const isLast = deletes.length === 0;
     if (isLast) deletes.push({ sql: 'DELETE FROM halfbox_removed_topic WHERE name = ?', params: [name] });
     await session.finish(...deletes);

@@ -187,6 +187,18 @@ describeEachStore('catalog', (open) => {
       expect(await store.lanes.readMessages(['crashed-1', 'crashed-2'])).toEqual(new Map());
     });
 
+    it('deletes no message that is sent elsewhere under an id of the topic as soon as that is free', async () => {
+      await store.catalog.putTopic(topicOf('long', { shards: 1 }));
+      await store.catalog.putTopic(topicOf('elsewhere', { shards: 1 }));
+      for (let index = 0; index < 300; index += 1) await send(messageOf(`long-${index}`, 'long'));
+      const removing = store.catalog.deleteTopic('long', true);
+      const again = messageOf('long-299', 'elsewhere');
+      for (let tries = 0; (await send(again)).problem && tries < 1_000; tries += 1);
+      expect(await removing).toBe(true);
+      expect(await send(again)).toMatchObject({ value: { repeated: true } });
+      expect((await store.lanes.readMessages(['long-299'])).size).toBe(1);
+    });
+
     it('deletes no message that took the id of one that retention was deleting', async () => {
       await store.catalog.putTopic(topicOf('swept', { shards: 1 }));
       await store.catalog.putTopic(topicOf('resent', { shards: 1 }));
