@@ -43,8 +43,10 @@ export class OwnedSubscriptions implements RelayHost {
     return this.#byName.size;
   }
 
+  /** Null also for one that was handed over and is just being given back: nobody is served by it any more. */
   get(topic: string, group: string): SubscriptionRelay | null {
-    return this.#byName.get(nameOf(topic, group)) ?? null;
+    const relay = this.#byName.get(nameOf(topic, group));
+    return relay === undefined || relay.ended ? null : relay;
   }
 
   all(): IterableIterator<SubscriptionRelay> {

@@ -35,6 +35,11 @@ export class SettlementWriter implements SettlementSource {
     private readonly onFenced: () => void,
   ) {}
 
+  /** Whether everything is refused. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Resolves when the change is durable. Rejects, with the change undone, when it was not written. */
   write(change: Change): Promise<void> {
     if (this.#closed) return Promise.reject(this.#lost());

@@ -8,6 +8,7 @@ import { Claims } from './claims.js';
 import { writeCursors } from './delivery-changes.js';
 import type { Delivery, DeliveryId, DeliveryOutcome, OwnedSubscription } from './owned-subscription.js';
 import { OwnedState } from './owned-state.js';
+import { MovedCursors } from './moved-cursors.js';
 import { Outcomes } from './outcomes.js';
 import { ReadySignal } from './ready-signal.js';
 import { recheckBlocked, recover } from './recover.js';
@@ -31,10 +32,10 @@ export class SubscriptionRelay implements OwnedSubscription {
   readonly #refill: Refill;
   readonly #claims: Claims;
   readonly #outcomes: Outcomes;
+  readonly #cursors: MovedCursors;
   readonly #ready = new ReadySignal();
   #giving = true;
   #lost = false;
-  #cursorsDueAt = Infinity;
   #usedUntil = 0;
 
   constructor(
@@ -56,9 +57,10 @@ export class SubscriptionRelay implements OwnedSubscription {
       onFenced,
     );
     const wakeAt = (at: number): void => this.host.wakeAt(this, at);
+    this.#cursors = new MovedCursors(this.#state, this.#writer, parts, wakeAt);
     this.#refill = new Refill(this.#state, store, this.#writer, settings, clock, logger, {
       ready: this.#ready.give,
-      moved: () => this.#writeMovedCursors(),
+      moved: () => this.#cursors.look(),
       wakeAt,
     });
     this.#outcomes = new Outcomes(this.#state, this.#writer, parts, wakeAt);
@@ -93,6 +95,11 @@ export class SubscriptionRelay implements OwnedSubscription {
     return this.#state.generation;
   }
 
+  /** Nothing can be taken or settled here any more: it was handed over, or is another node's. */
+  get ended(): boolean {
+    return this.#lost;
+  }
+
   /** Deliveries given out and not settled. */
   get inFlightCount(): number {
     return this.#state.inFlight;
@@ -125,7 +132,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     const wasFull = this.#state.inFlight >= this.config.maxInFlight;
     const results = await this.#outcomes.settle(outcomes);
     this.markUsed(this.parts.clock.now());
-    this.#writeMovedCursors();
+    this.#cursors.look();
     this.#refill.kick();
     if (wasFull && this.#state.hasReady) this.#ready.give();
     return results;
@@ -150,7 +157,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     if (lane === undefined) return;
     lane.headOffset = Math.max(lane.headOffset, chunk.firstOffset + chunk.refs.length);
     if (this.#refill.takeIn(lane, chunk)) {
-      if (lane.dirty) this.#writeCursorsSoon();
+      if (lane.dirty) this.#cursors.look();
       if (lane.ready.length > 0) this.#ready.give();
     } else this.#refill.kick();
   }
@@ -169,7 +176,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     this.#state.update(subscription, secrets, clock.now());
     this.#claims.rateChanged();
     this.#state.retryWakeAt = clock.now();
-    this.#writeMovedCursors();
+    this.#cursors.look();
     if (this.config.onDeadLetter === 'block' || this.#state.gate.blocked().length > 0) {
       await recheckBlocked(this.#state, store, clock.now());
     }
@@ -182,10 +189,10 @@ export class SubscriptionRelay implements OwnedSubscription {
     if (this.#lost) return;
     this.#refill.kick();
     if (this.#giving) await this.#outcomes.expire(now);
-    this.#writeMovedCursors();
-    if (this.#cursorsDueAt <= now) await this.#writeCursors();
+    this.#cursors.look();
+    await this.#cursors.writeDue(now);
     if (this.#state.hasReady) this.#ready.give();
-    const next = Math.min(this.#state.retryWakeAt, this.#outcomes.nextExpiryAt, this.#cursorsDueAt);
+    const next = Math.min(this.#state.retryWakeAt, this.#outcomes.nextExpiryAt, this.#cursors.dueAt);
     if (next !== Infinity) this.host.wakeAt(this, next);
   }
 
@@ -231,7 +238,7 @@ export class SubscriptionRelay implements OwnedSubscription {
 
   #beforeWrite(draft: SettlementDraft): void {
     for (const lane of this.#state.lanes.values()) if (lane.dirty) draft.touch(lane);
-    this.#cursorsDueAt = Infinity;
+    this.#cursors.written();
     if (!draft.isEmpty) return;
     // The fence is checked on a lane: a write without one would prove nothing.
     for (const lane of this.#state.lanes.values()) return draft.touch(lane);
@@ -241,25 +248,5 @@ export class SubscriptionRelay implements OwnedSubscription {
     if (this.#lost) return;
     this.drop();
     this.host.lost(this);
-  }
-
-  #writeMovedCursors(): void {
-    for (const lane of this.#state.lanes.values()) if (lane.dirty) return this.#writeCursorsSoon();
-  }
-
-  #writeCursorsSoon(): void {
-    if (this.#cursorsDueAt !== Infinity) return;
-    this.#cursorsDueAt = this.parts.clock.now() + this.parts.settings.flushIntervalMs;
-    this.host.wakeAt(this, this.#cursorsDueAt);
-  }
-
-  async #writeCursors(): Promise<void> {
-    try {
-      await this.#writer.write(writeCursors);
-    } catch (error) {
-      if (this.#lost) return;
-      this.parts.logger.warn({ err: error, topic: this.topic, group: this.group }, 'could not write cursors');
-      this.#writeCursorsSoon();
-    }
   }
 }

@@ -24,7 +24,7 @@ describe('a subscription with a filter', () => {
 
   async function ackOneByOne(scene: Scene, relay: SubscriptionRelay): Promise<string[]> {
     const order: string[] = [];
-    for (let empty = 0; empty < 3; ) {
+    for (let empty = 0; empty < 3;) {
       const [delivery] = await relay.take(1, 30_000);
       if (delivery === undefined) {
         empty += 1;

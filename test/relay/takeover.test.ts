@@ -1,3 +1,4 @@
+import { Pull } from '../../src/deliver/pull.js';
 import type { SubscriptionConsumer } from '../../src/relay/owned-subscription.js';
 import type { Relay } from '../../src/relay/relay.js';
 import { openTestStore, storeServers } from '../store/databases.js';
@@ -202,6 +203,17 @@ describe.each(storeServers)('several nodes on one store on $name', (server) => {
     const after = await scene.on(await join());
     expect(await scene.takeNames(after)).toEqual(['3']);
     expect(await scene.settle(after, [two!])).toEqual(['settled']);
+  });
+
+  test('a planned hand-over: a call that waits for deliveries is answered, without an error', async () => {
+    const scene = await Scene.make(world);
+    const node = await join();
+    await scene.on(node);
+    const pull = new Pull((topic, group) => node.owned(topic, group), world.clock);
+    const waiting = pull.receive(scene.topic, scene.group, { max: 1, visibilityMs: 30_000, waitMs: 20_000 });
+    await new Promise(setImmediate);
+    const [received] = await Promise.all([waiting, node.stop()]);
+    expect(received).toEqual([]);
   });
 
   test('an owner that was fenced stops at once, and its outcomes change nothing', async () => {
