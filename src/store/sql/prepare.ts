@@ -26,7 +26,7 @@ export async function prepareItems(
     }
   } catch (error) {
     if (isUnavailable(error)) throw error;
-    if (!database.isDuplicate(error)) return eachAlone(items, (item) => prepareCarefully(database, [item], now));
+    if (!database.isDuplicate(error)) return eachAlone(items, (item) => prepareAlone(database, item, now));
   }
   try {
     return await prepareCarefully(database, items, now);

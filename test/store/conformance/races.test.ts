@@ -15,11 +15,12 @@ import {
   rollback,
   send,
   unique,
+  unwritable,
   valueOf,
 } from './half-fixture.js';
 
 /** Work of several nodes at once, each with connections of its own (SQLite belongs to one process: there they share it). */
-describeEachStore('Races in the half store', (open) => {
+describeEachStore('Races in the half store', (open, kind) => {
   let opened: TestStore;
   let store: MessageStore;
   let nodes: MessageStore[];
@@ -110,6 +111,19 @@ describeEachStore('Races in the half store', (open) => {
       expect(ended.filter((ending) => ending === 'ok')).toHaveLength(13);
       const ids = outcomes.flat().flatMap(({ value }) => (value!.id === item.transactionId ? [value!.messages] : []));
       expect(new Set(ids.map((answer) => JSON.stringify(answer))).size).toBe(1);
+    }
+  });
+
+  it('stores one transaction once through all nodes beside one that cannot be written', async () => {
+    const topic = await makeTopic(store);
+    for (let round = 0; round < 8; round += 1) {
+      const item = prepareItem([message(topic)]);
+      const outcomes = await Promise.all(
+        nodes.map((node) => node.half.prepare([item, prepareItem([message(topic, unwritable(kind))])], 1_000)),
+      );
+      const ended = endings(outcomes.map(([first]) => first!));
+      expect(ended.toSorted()).toEqual(['ok', 'repeated', 'repeated', 'repeated']);
+      expect(endings(outcomes.map(([, second]) => second!))).toEqual(Array<string>(4).fill('internal'));
     }
   });
 
