@@ -110,7 +110,9 @@ export class AskQueue {
     const share = Math.min(this.bounds.asksPerProducerMax, Math.max(1, this.free));
     if (!line.mayAsk(now, share)) return false;
     const next = line.waiting.shift();
-    if (line.waiting.length === 0) this.#turns.delete(line);
+    // Its next turn is after the others.
+    this.#turns.delete(line);
+    if (line.waiting.length > 0) this.#turns.add(line);
     if (!next) return false;
     if (now >= next.askBefore) this.postpone([next.check], now);
     else void this.#ask(line, next.check);

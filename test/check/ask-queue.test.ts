@@ -75,6 +75,16 @@ describe('AskQueue', () => {
     expect(producersAsked.size).toBe(8);
   });
 
+  it('lets no producers that always have more to ask keep the others waiting', async () => {
+    const { admit, asked, ids } = setUp();
+    for (let producer = 0; producer < 12; producer += 1) admit(`p${producer}`, 4);
+    for (let ended = 0; ended < 16; ended += 1) {
+      await asked[ended]!.end();
+      admit(asked[ended]!.line.producer, 1);
+    }
+    expect(new Set(ids().map((id) => id.split('-')[0])).size).toBe(12);
+  });
+
   it('postpones what finds no place, behind what is before it', () => {
     const { admit, postponed } = setUp();
     admit('a', 20);
