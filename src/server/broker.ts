@@ -72,6 +72,7 @@ export class Broker {
   readonly #schedule: ScheduleLoop;
   readonly #callbacks: CallbackClient;
   readonly #background: BackgroundService[];
+  #handingOver: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(private readonly parts: BrokerParts) {
@@ -102,6 +103,12 @@ export class Broker {
     for (const service of this.#background) service.start();
   }
 
+  /** Hands its subscriptions over; everything else goes on, so that requests in hand can be finished. Never rejects. */
+  handOver(): Promise<void> {
+    this.#handingOver ??= this.relay.stop().catch((error: unknown) => this.#report(error));
+    return this.#handingOver;
+  }
+
   /** Finishes what is in hand, hands its subscriptions over, and closes the engine and the store. Requests must have ended before. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -109,13 +116,17 @@ export class Broker {
   }
 
   async #stop(): Promise<void> {
-    const { engine, store, logger } = this.parts;
-    const report = (error: unknown): void => logger.error({ err: error }, 'a part of the broker did not stop cleanly');
-    await this.relay.stop().catch(report);
+    const { engine, store } = this.parts;
+    const report = (error: unknown): void => this.#report(error);
+    await this.handOver();
     await Promise.all(this.#background.map((service) => service.stop().catch(report)));
     await this.#callbacks.close().catch(report);
     await engine.close().catch(report);
     await store.close();
+  }
+
+  #report(error: unknown): void {
+    this.parts.logger.error({ err: error }, 'a part of the broker did not stop cleanly');
   }
 
   #makeHalf(): { transactions: Transactions; sender: Sender } {

@@ -1,0 +1,23 @@
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
+import { RunningBroker } from './running-broker.js';
+
+/** What is in hand when a broker is asked to stop. */
+describe('a broker that stops', () => {
+  it('finishes a request whose body is still on its way', async () => {
+    const broker = await RunningBroker.start();
+    const headers = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' };
+    const sending = request(`${broker.url}/v1/messages`, { method: 'POST', headers });
+    const answered = once(sending, 'response');
+    sending.write('{"topic":"orders",');
+    await wait(100);
+    const stopped = broker.stop();
+    await wait(300);
+    sending.end('"body":1}');
+    const [answer] = (await answered) as [IncomingMessage];
+    answer.resume();
+    expect(answer.statusCode).toBe(201);
+    await stopped;
+  });
+});
