@@ -13,6 +13,8 @@ import { RouteTable } from './route-table.js';
 const paramLengthMax = 2_048;
 /** A request must have arrived whole within this time. */
 const requestTimeoutMs = 60_000;
+/** How often idle connections are closed while the server closes. */
+const idleSweepMs = 50;
 
 export interface EdgeOptions {
   guard: CallerGuard;
@@ -63,7 +65,18 @@ export function createFastifyEdge(options: EdgeOptions): { server: FastifyInstan
       done(error as Error);
     }
   });
+  server.addHook('preClose', (done) => {
+    closeAsTheyIdle(server);
+    done();
+  });
   return { server, routes };
+}
+
+/** Closes each connection when its request in hand is answered: a client that keeps it open would hold up the stop. */
+function closeAsTheyIdle({ server }: FastifyInstance): void {
+  const sweep = setInterval(() => server.closeIdleConnections(), idleSweepMs);
+  sweep.unref();
+  server.once('close', () => clearInterval(sweep));
 }
 
 function refuseEncoded(contentEncoding: string | undefined): void {
