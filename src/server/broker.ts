@@ -88,6 +88,7 @@ export class Broker {
     this.transactions = half.transactions;
     this.sender = half.sender;
     this.relay = this.#makeRelay();
+    this.relay.events.on('removed', ({ topic, group }) => this.#removeQueue(topic, group));
     this.#schedule = new ScheduleLoop(store.schedule, this.relay, this.clock, logger);
     this.pull = new Pull((topic, group) => this.relay.owned(topic, group), this.clock);
     this.checks = this.#makeChecks();
@@ -127,6 +128,15 @@ export class Broker {
 
   #report(error: unknown): void {
     this.parts.logger.error({ err: error }, 'a part of the broker did not stop cleanly');
+  }
+
+  /** A queue that nobody will fill again; one that stays, because the engine is away, is emptied when its name is used anew. */
+  #removeQueue(topic: string, group: string): void {
+    const { engine, logger } = this.parts;
+    engine.queues
+      .open(topic, group)
+      .obliterate()
+      .catch((error: unknown) => logger.warn({ err: error, topic, group }, 'a queue could not be removed'));
   }
 
   #makeHalf(): { transactions: Transactions; sender: Sender } {
