@@ -183,7 +183,14 @@ export class Relay {
     const { clock, logger } = this.options;
     const { renewMs, changesIntervalMs, headsIntervalMs, headsIntervalSharedMs } = this.#settings;
     const loop = (name: string, intervalMs: number, runOnce: (now: number) => Promise<boolean | void>): Loop =>
-      new Loop(async (now) => (await runOnce(now)) === true, { name, intervalMs, clock, logger, retryMs: 250 });
+      new Loop(async (now) => (await runOnce(now)) === true, {
+        name,
+        intervalMs,
+        clock,
+        logger,
+        retryMs: 250,
+        retryMsMax: renewMs,
+      });
     return {
       lease: loop('lease', renewMs, () => this.#lease.renew()),
       assignment: loop('assignment', renewMs, (now) => this.#assignment.runOnce(now)),

@@ -16,8 +16,6 @@ import { createHttpApp, type HttpApp } from './http-app.js';
 const takeOverWaitMs = 8_000;
 /** Bound of one look at the store or the engine for readiness. */
 const healthTimeoutMs = 2_000;
-/** While it stops, connections with nothing in hand are looked for this often. */
-const idleLookMs = 50;
 
 /** A broker with its HTTP API, listening. */
 export interface RunningNode {
@@ -82,11 +80,8 @@ async function serve(parts: NodeParts): Promise<RunningNode> {
     stopping = true;
     // Callers that wait for deliveries are answered when their subscription is given back; the others need the store.
     const closed = within(http.app.close(), settings.shutdownMs);
-    // Connections whose last answer is out would stay open for their keep-alive time.
-    const idle = setInterval(() => http.app.getHttpServer().closeIdleConnections(), idleLookMs);
     await within(broker.handOver(), settings.shutdownMs);
     await closed;
-    clearInterval(idle);
     await within(broker.stop(), settings.shutdownMs);
   };
   return { broker, http, url, storeDescription: store.description, stop };
