@@ -112,7 +112,11 @@ export class Refill {
       if (lane.overflow.length > 0) await this.#spill(lane);
     }
     await this.#askStore();
-    if (this.#dueRetries.wanted(now)) await this.#dueRetries.load(now);
+    if (this.#dueRetries.wanted(now)) {
+      await this.#dueRetries.load(now);
+      // Whoever looked at the subscription meanwhile could not know when the next one is due.
+      if (this.state.retryWakeAt !== Infinity) this.host.wakeAt(this.state.retryWakeAt);
+    }
     const lanes = this.#lanesToRead(now).slice(0, readsAtOnce);
     await Promise.all(lanes.map((lane) => this.#read(lane)));
   }

@@ -190,7 +190,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     this.#refill.kick();
     if (this.#giving) await this.#outcomes.expire(now);
     this.#cursors.look();
-    if (this.#cursors.dueAt <= now) await this.#cursors.writeDue(now);
+    await this.#cursors.writeDue(now);
     if (this.#state.hasReady) this.#ready.give();
     const next = Math.min(this.#state.retryWakeAt, this.#outcomes.nextExpiryAt, this.#cursors.dueAt);
     if (next !== Infinity) this.host.wakeAt(this, next);
