@@ -23,8 +23,16 @@ export async function answerRepeats(
   items: PrepareItem[],
   preparedNow: (item: PrepareItem) => PreparedTransaction,
 ): Promise<{ outcomes: Outcome<PreparedTransaction>[]; fresh: PrepareItem[] }> {
-  const earlier = await readEarlier(session, items);
-  const messages = await readMessages(session, items, earlier);
+  let earlier = await readEarlier(session, items);
+  let messages = await readMessages(session, items, earlier);
+  const storedBetween = items.some(({ transactionId, messages: ofItem }) => {
+    return !earlier.has(transactionId) && ofItem.some(({ id }) => messages.get(id)?.transactionId === transactionId);
+  });
+  if (storedBetween) {
+    // Another node's prepare of the same transaction was committed between the two reads.
+    earlier = await readEarlier(session, items);
+    messages = await readMessages(session, items, earlier);
+  }
   const fresh: PrepareItem[] = [];
   const outcomes = items.map((item): Outcome<PreparedTransaction> => {
     const before = earlier.get(item.transactionId);
