@@ -73,8 +73,20 @@ module.exports = {
     },
     onlyIn('prom-client-in-metrics', '^src/metrics/', 'prom-client'),
     onlyIn('bull-in-its-engine', '^src/queue/bull/', 'bull'),
-    onlyIn('typeorm-in-the-store', '^(src/store|migrations)/', 'typeorm'),
-    onlyIn('nest-at-the-edge', '^src/(api|server|client|main\\.ts$|index\\.ts$)', '@nestjs|nestjs-[a-z]+'),
+    onlyIn('typeorm-in-the-store', '^(src/(store|client/local|nest)|migrations)/', 'typeorm'),
+    onlyIn('nest-at-the-edge', '^src/(api|server|nest|testing|main\\.ts$|index\\.ts$)', '@nestjs|nestjs-[a-z]+'),
+    {
+      name: 'the-client-needs-no-broker',
+      severity: 'error',
+      from: { path: '^src/client/' },
+      to: { path: '^src/', pathNot: ['^src/client/', '^src/message/', '^src/runtime/', '^src/api/schemas/'] },
+    },
+    {
+      name: 'the-broker-does-not-know-its-clients',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/(client|nest|testing)/', compositionRoot] },
+      to: { path: '^src/(client|nest|testing)/' },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

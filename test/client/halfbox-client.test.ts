@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HalfboxClient, HalfboxUnreachable } from '../../src/client/index.js';
+import { BrokerUnreachable, HalfboxClient, HttpCaller } from '../../src/client/index.js';
 import { completeSettings, startNode, type RunningNode } from '../../src/index.js';
 import { silentLogger } from '../../src/runtime/logger.js';
 
@@ -14,7 +14,7 @@ describe('HalfboxClient against a broker in this process', () => {
     folder = mkdtempSync(join(tmpdir(), 'halfbox-client-'));
     const settings = completeSettings({ storeUrl: `sqlite:${join(folder, 'halfbox.db')}`, port: 0 });
     node = await startNode(settings, silentLogger, '0.0.0');
-    client = new HalfboxClient({ url: node.url });
+    client = new HalfboxClient(new HttpCaller({ url: node.url }));
     await fetch(`${node.url}/v1/subscriptions/orders/billing`, {
       method: 'PUT',
       headers: { 'content-type': 'application/json' },
@@ -36,7 +36,7 @@ describe('HalfboxClient against a broker in this process', () => {
     });
     expect(prepared).toMatchObject({ id: 't1', state: 'prepared' });
     expect(await client.commit('t1')).toMatchObject({ state: 'committed', durability: 'flushed' });
-    await client.send({ topic: 'orders', body: { n: 2 } });
+    await client.send([{ topic: 'orders', body: { n: 2 } }]);
     const seen: unknown[] = [];
     while (seen.length < 2) {
       const { deliveries } = await client.receive('orders', 'billing', { max: 10, waitMs: 5_000 });
@@ -49,10 +49,13 @@ describe('HalfboxClient against a broker in this process', () => {
   });
 
   it('throws the problem of a refusal, and says when no answer came', async () => {
-    await expect(client.rollback('t1')).rejects.toMatchObject({ slug: 'transaction-already-committed', status: 409 });
-    await expect(client.transaction('nobody')).rejects.toMatchObject({ slug: 'transaction-not-found', status: 404 });
-    const nowhere = new HalfboxClient({ url: 'http://127.0.0.1:9', timeoutMs: 2_000 });
-    await expect(nowhere.commit('t1')).rejects.toThrow(HalfboxUnreachable);
+    await expect(client.rollback('t1')).rejects.toMatchObject({ code: 'transaction-already-committed', status: 409 });
+    await expect(client.transaction('nobody')).rejects.toMatchObject({ code: 'transaction-not-found', status: 404 });
+    const nowhere = new HalfboxClient(new HttpCaller({ url: 'http://127.0.0.1:9' }));
+    await expect(nowhere.commit('t1', { timeoutMs: 2_000 })).rejects.toMatchObject({
+      mayBeDone: false,
+      constructor: BrokerUnreachable,
+    });
     await nowhere.close();
   });
 });

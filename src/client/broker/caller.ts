@@ -1,0 +1,30 @@
+/** One call of the HTTP contract. */
+export interface Call {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** With its query: `/v1/topics?limit=50`. */
+  path: string;
+  /** Sent as JSON; undefined: no body. */
+  body?: unknown;
+  /** Bound of the call, its answer included. */
+  timeoutMs: number;
+  signal?: AbortSignal | undefined;
+}
+
+/** What a broker answered, good or bad. */
+export interface CallAnswer {
+  status: number;
+  text: string;
+  /** From `Retry-After`. */
+  retryAfterMs?: number | undefined;
+}
+
+/** A way to a broker: over HTTP to one of several, or in this process. */
+export interface Caller {
+  /**
+   * Makes one call, once. Rejects with `BrokerUnreachable` when no answer came; every answer of a broker, a refusal too,
+   * is resolved.
+   */
+  call(call: Call): Promise<CallAnswer>;
+  /** Finishes what is under way and frees the connections. */
+  close(): Promise<void>;
+}

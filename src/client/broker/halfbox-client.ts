@@ -1,0 +1,137 @@
+import type {
+  Ack,
+  Batch,
+  BatchResult,
+  Extend,
+  Message,
+  Nack,
+  Nodes,
+  Prepare,
+  PreparedTransaction,
+  ProducerSettings,
+  Receive,
+  Received,
+  ResolvedTransaction,
+  SentMessages,
+  SettleResults,
+  SubscriptionSettings,
+  Transaction,
+} from '../contract.js';
+import { BrokerRefused, type RefusedField } from '../errors.js';
+import type { Call, CallAnswer, Caller } from './caller.js';
+
+/** Bounds of one call that its caller sets. */
+export interface CallOptions {
+  /** Bound of the call, its answer included. Default 35,000 (longer than the longest wait for deliveries). */
+  timeoutMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+const timeoutMsDefault = 35_000;
+
+/**
+ * The HTTP contract as calls. Nothing is retried here: with an id of your own every call can be repeated, and the repeat
+ * is answered like the first. Every method rejects with `BrokerRefused` for a refusal, and with `BrokerUnreachable` when
+ * no answer came.
+ */
+export class HalfboxClient {
+  constructor(private readonly caller: Caller) {}
+
+  /** Stores half messages, invisible until the commit. */
+  prepare(transaction: Prepare, options?: CallOptions): Promise<PreparedTransaction> {
+    return this.#call('POST', '/v1/transactions', transaction, options);
+  }
+
+  /** When it resolves the messages survive any crash and are on their way. `transaction-already-rolled-back`. */
+  commit(transactionId: string, options?: CallOptions): Promise<ResolvedTransaction> {
+    return this.#call('POST', `/v1/transactions/${encodeURIComponent(transactionId)}/commit`, undefined, options);
+  }
+
+  /** When it resolves the messages will never be delivered. `transaction-already-committed`. */
+  rollback(transactionId: string, options?: CallOptions): Promise<ResolvedTransaction> {
+    return this.#call('POST', `/v1/transactions/${encodeURIComponent(transactionId)}/rollback`, undefined, options);
+  }
+
+  /** Prepares, then commits, then rolls back, 1,000 items at most; each has a result or a problem of its own, in order. */
+  batch(items: Batch, options?: CallOptions): Promise<BatchResult> {
+    return this.#call('POST', '/v1/transactions/batch', items, options);
+  }
+
+  transaction(transactionId: string, options?: CallOptions): Promise<Transaction> {
+    return this.#call('GET', `/v1/transactions/${encodeURIComponent(transactionId)}`, undefined, options);
+  }
+
+  /** Sends 1..1000 messages without a transaction, all or none. */
+  send(messages: readonly Message[], options?: CallOptions): Promise<SentMessages> {
+    return this.#call('POST', '/v1/messages', { messages }, options);
+  }
+
+  /** Creates or replaces the producer. */
+  putProducer(producer: string, settings: ProducerSettings = {}, options?: CallOptions): Promise<{ secret?: string }> {
+    return this.#call('PUT', `/v1/producers/${producer}`, settings, options);
+  }
+
+  /** Creates or replaces the subscription (scope `admin`). */
+  async putSubscription(
+    topic: string,
+    group: string,
+    settings: SubscriptionSettings,
+    options?: CallOptions,
+  ): Promise<void> {
+    await this.#call('PUT', `/v1/subscriptions/${topic}/${group}`, settings, options);
+  }
+
+  /** Takes deliveries of a subscription of mode `pull`; waits up to `waitMs` for a first one. */
+  receive(topic: string, group: string, how: Receive = {}, options?: CallOptions): Promise<Received> {
+    return this.#call('POST', `/v1/subscriptions/${topic}/${group}/receive`, how, options);
+  }
+
+  ack(topic: string, group: string, receipts: Ack, options?: CallOptions): Promise<SettleResults> {
+    return this.#call('POST', `/v1/subscriptions/${topic}/${group}/ack`, receipts, options);
+  }
+
+  nack(topic: string, group: string, receipts: Nack, options?: CallOptions): Promise<SettleResults> {
+    return this.#call('POST', `/v1/subscriptions/${topic}/${group}/nack`, receipts, options);
+  }
+
+  extend(topic: string, group: string, receipts: Extend, options?: CallOptions): Promise<SettleResults> {
+    return this.#call('POST', `/v1/subscriptions/${topic}/${group}/extend`, receipts, options);
+  }
+
+  /** The live brokers of the store, and the store's id. */
+  nodes(options?: CallOptions): Promise<Nodes> {
+    return this.#call('GET', '/v1/nodes', undefined, options);
+  }
+
+  /** Ends the connections; calls under way are finished first. */
+  close(): Promise<void> {
+    return this.caller.close();
+  }
+
+  async #call<Answer>(
+    method: Call['method'],
+    path: string,
+    body?: unknown,
+    { timeoutMs = timeoutMsDefault, signal }: CallOptions = {},
+  ): Promise<Answer> {
+    const answer = await this.caller.call({ method, path, body, timeoutMs, signal });
+    if (answer.status >= 300) throw refusal(answer);
+    return (answer.text === '' ? undefined : JSON.parse(answer.text)) as Answer;
+  }
+}
+
+/** The broker's problem; `not-a-broker` where something else answered, a proxy in between. */
+export function refusal({ status, text, retryAfterMs }: CallAnswer): BrokerRefused {
+  let problem: { type?: unknown; detail?: unknown; errors?: RefusedField[] };
+  try {
+    problem = JSON.parse(text) as typeof problem;
+  } catch {
+    problem = {};
+  }
+  const { type, detail, errors } = problem;
+  const known = typeof type === 'string' && type.startsWith(problemPrefix);
+  if (!known) return new BrokerRefused('not-a-broker', status, text.slice(0, 200), [], retryAfterMs);
+  return new BrokerRefused(type.slice(problemPrefix.length), status, String(detail ?? ''), errors, retryAfterMs);
+}
+
+const problemPrefix = 'urn:halfbox:problem:';
