@@ -69,7 +69,8 @@ function messageTables(t: ColumnTypes): string[] {
       id ${t.bytes(64)} NOT NULL, producer ${t.name(64)} NOT NULL, state ${t.int} NOT NULL, due_at ${t.big} NOT NULL,
       prepared_at ${t.big} NOT NULL, first_check_at ${t.big} NOT NULL, message_refs ${t.text} NOT NULL, placements ${t.text} NOT NULL,
       asked ${t.int} NOT NULL, answered ${t.int} NOT NULL, claim_token ${t.name(64)}, claimed_until ${t.big},
-      resolved_at ${t.big} NOT NULL, resolved_by ${t.int} NOT NULL, reason ${t.text}, PRIMARY KEY (id))${t.suffix}`,
+      resolved_at ${t.big} NOT NULL, resolved_by ${t.int} NOT NULL, reason ${t.text}, instance ${t.name(64)},
+      PRIMARY KEY (id))${t.suffix}`,
     `CREATE INDEX halfbox_transaction_due ON halfbox_transaction (state, due_at)`,
     `CREATE TABLE IF NOT EXISTS halfbox_check_attempt (
       transaction_id ${t.name(64)} NOT NULL, attempt ${t.int} NOT NULL, at ${t.big} NOT NULL, outcome ${t.name(16)} NOT NULL,

@@ -37,6 +37,7 @@ export function transactionAnswer(view: Omit<TransactionView, 'checks'>) {
   const answer: Record<string, unknown> = {
     id: view.id,
     producer: view.producer,
+    ...(view.instance !== undefined && { instance: view.instance }),
     state: view.state,
     preparedAt: isoTime(view.preparedAt),
     firstCheckAt: isoTime(view.firstCheckAt),

@@ -82,6 +82,7 @@ export class CheckAsking {
   ): Promise<CheckAnswer> {
     const stored = await this.parts.readMessages(check.messageIds);
     const messages = check.messageIds.flatMap((id) => stored.get(id) ?? []);
+    const question = { check, messages, askedAt: this.parts.clock.now() };
     const ending = new AbortController();
     const { checkTimeoutMs } = this.parts.settings;
     let timer: NodeJS.Timeout | undefined;
@@ -92,7 +93,7 @@ export class CheckAsking {
         ending.abort();
       }, checkTimeoutMs);
     });
-    const asked = asker.ask({ check, messages }, producer, secrets, ending.signal).catch((error: unknown) => {
+    const asked = asker.ask(question, producer, secrets, ending.signal).catch((error: unknown) => {
       this.parts.logger.error({ err: error, producer: check.producer }, 'asking a producer failed unexpectedly');
       return { outcome: 'unreachable', error: 'asking failed unexpectedly' } satisfies CheckAnswer;
     });

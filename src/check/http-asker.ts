@@ -42,13 +42,18 @@ export class HttpAsker implements ProducerAsker {
   }
 }
 
-/** `{transactionId, producer, attempt, preparedAt, messages:[{id, topic, key, tag, headers, body}]}`. */
-export function questionText({ check, messages }: CheckQuestion): string {
+/**
+ * `{transactionId, producer, attempt, preparedAt, askedAt, instance, messages:[{id, topic, key, tag, headers, body}]}`.
+ * Both times are of the store's clock, so that their difference is the transaction's age.
+ */
+export function questionText({ check, messages, askedAt }: CheckQuestion): string {
   const head = JSON.stringify({
     transactionId: check.transactionId,
     producer: check.producer,
     attempt: check.attempt,
     preparedAt: new Date(check.preparedAt).toISOString(),
+    askedAt: new Date(askedAt).toISOString(),
+    instance: check.instance,
   });
   const texts = messages.map(({ id, topic, key, tag, headers, body }) =>
     textWithBody({ id, topic, key, tag, headers }, body),

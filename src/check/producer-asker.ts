@@ -8,6 +8,8 @@ export interface CheckQuestion {
   check: ClaimedCheck;
   /** Its half messages, bodies included. */
   messages: StoredMessage[];
+  /** Epoch ms by the store's clock, not later than the ask itself: `askedAt - check.preparedAt` is the least age. */
+  askedAt: number;
 }
 
 /** How an ask ended. `error` says why there was no answer; short, without addresses or bodies. */

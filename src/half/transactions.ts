@@ -18,6 +18,8 @@ export interface PrepareRequest {
   producer: string;
   /** Absent: the producer's, else the broker's setting. */
   firstCheckAfterMs?: number;
+  /** The producer's process that asks for it: check-back asks that one first. */
+  instance?: string;
   messages: NewMessage[];
 }
 
@@ -65,6 +67,7 @@ export class Transactions {
         producer: request.producer,
         messages,
         firstCheckAfterMs: request.firstCheckAfterMs ?? producerDefaultMs,
+        ...(request.instance !== undefined && { instance: request.instance }),
       },
       bytes,
     );

@@ -91,7 +91,7 @@ export class Assignment {
       } catch (error) {
         const { topic, group } = relay;
         this.logger.warn({ err: error, topic, group }, 'could not give a subscription back');
-        this.owned.lost(relay);
+        void this.owned.lost(relay);
         this.owned.owe(relay);
       }
     });

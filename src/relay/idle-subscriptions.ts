@@ -1,7 +1,5 @@
-import type { Events } from '../runtime/events.js';
 import type { SubscriptionStore } from '../store/subscription-store.js';
 import type { OwnedSubscriptions } from './owned-subscriptions.js';
-import type { RelayEvents } from './relay-events.js';
 
 const removedMax = 100;
 /** A subscription in use is marked so many times within the time after which it would be deleted. */
@@ -15,7 +13,6 @@ export class IdleSubscriptions {
   constructor(
     private readonly store: Pick<SubscriptionStore, 'touch' | 'removeIdle'>,
     private readonly owned: OwnedSubscriptions,
-    private readonly events: Events<RelayEvents>,
   ) {}
 
   /** True when more idle ones may be waiting to be deleted. */
@@ -31,11 +28,7 @@ export class IdleSubscriptions {
     }
     if (used.length > 0) await this.store.touch(used, now);
     const removed = await this.store.removeIdle(now, removedMax);
-    for (const { topic, group } of removed) {
-      const relay = this.owned.get(topic, group);
-      if (relay !== null) this.owned.lost(relay);
-      this.events.emit('removed', { topic, group });
-    }
+    for (const { topic, group } of removed) void this.owned.expired(topic, group);
     return removed.length >= removedMax;
   }
 }

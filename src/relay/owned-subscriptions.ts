@@ -119,15 +119,23 @@ export class OwnedSubscriptions implements RelayHost {
     }
   }
 
-  /** Another node has it, or it was deleted or moved: ends at once. */
-  lost(relay: SubscriptionRelay): void {
+  /** Another node has it, or it was deleted or moved: ends at once. Resolves when its consumer has ended too; never rejects. */
+  async lost(relay: SubscriptionRelay): Promise<void> {
     relay.drop();
     if (!this.#remove(relay)) return;
     const { topic, group } = relay;
     this.parts.logger.info({ topic, group, epoch: relay.epoch }, 'this node no longer owns a subscription');
-    void this.#stopConsumer(relay);
+    const ended = this.#stopConsumer(relay);
     this.parts.events.emit('released', { topic, group, planned: false });
     this.listener.gone(relay);
+    await ended;
+  }
+
+  /** An ephemeral subscription was deleted: it ends, and only when its consumer writes nothing any more is that told. */
+  async expired(topic: string, group: string): Promise<void> {
+    const relay = this.get(topic, group);
+    if (relay !== null) await this.lost(relay);
+    this.parts.events.emit('removed', { topic, group });
   }
 
   /** Compares an owned subscription with its row as it is now: takes over what was changed, or ends where it is another's. */
@@ -135,7 +143,9 @@ export class OwnedSubscriptions implements RelayHost {
     relay: SubscriptionRelay,
     found: { subscription: Subscription; secrets: SigningSecrets | null } | null,
   ): Promise<void> {
-    if (found === null || found.subscription.epoch !== relay.epoch) this.lost(relay);
+    // Another node may have removed it as idle; what this one's consumer left is known here only.
+    if (found === null && relay.config.expiresAfterIdleMs !== undefined) void this.expired(relay.topic, relay.group);
+    else if (found === null || found.subscription.epoch !== relay.epoch) void this.lost(relay);
     else await relay.changed(found.subscription, found.secrets);
   }
 
@@ -154,7 +164,7 @@ export class OwnedSubscriptions implements RelayHost {
       const { topic, group } = relay;
       this.parts.logger.error({ err: error, topic, group }, 'the consumer of a subscription could not start');
       void this.release(relay).catch(() => {
-        this.lost(relay);
+        void this.lost(relay);
         this.owe(relay);
       });
     });

@@ -93,7 +93,7 @@ export class Relay {
     this.#assignment = new Assignment(store.nodes, store.lanes, this.#owned, this.#lease, settings, logger);
     this.#headPoll = new HeadPoll(store.lanes, this.#owned, settings, () => this.#hearsOfAppends());
     this.#changePoll = new ChangePoll(store.subscriptions, this.#owned, node.id);
-    this.#idle = new IdleSubscriptions(store.subscriptions, this.#owned, this.events);
+    this.#idle = new IdleSubscriptions(store.subscriptions, this.#owned);
     this.#wakeOut = new WakeOut(options.wakeChannel, () => this.#assignment.live.length > 1);
     this.#locator = new Locator(store, this.events, clock, {
       nodeId: node.id,

@@ -22,7 +22,7 @@ export interface RelayHost {
   /** Call `runOnce` at that time (epoch ms), or earlier. */
   wakeAt(relay: SubscriptionRelay, at: number): void;
   /** Another node has the subscription. */
-  lost(relay: SubscriptionRelay): void;
+  lost(relay: SubscriptionRelay): Promise<void>;
 }
 
 /** The relay of one subscription that this node owns: gives out, settles, retries, keeps order. */
@@ -247,6 +247,6 @@ export class SubscriptionRelay implements OwnedSubscription {
   #onFenced(): void {
     if (this.#lost) return;
     this.drop();
-    this.host.lost(this);
+    void this.host.lost(this);
   }
 }

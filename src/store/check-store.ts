@@ -13,6 +13,8 @@ export interface ClaimedCheck {
   /** Answered checks so far. */
   answered: number;
   preparedAt: number;
+  /** The producer's process that prepared it, where it said so. */
+  instance?: string;
   /** Its messages, in order. Their bodies are read just before the ask, through `LaneStore.readMessages`. */
   messageIds: string[];
 }

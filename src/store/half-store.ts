@@ -10,6 +10,8 @@ export interface PrepareItem {
   /** 1..100 messages, ids unique within the item. */
   messages: IdentifiedMessage[];
   firstCheckAfterMs: number;
+  /** The producer's process that prepares it; not part of its content, so a repeat by another process is a repeat. */
+  instance?: string;
 }
 
 export interface PreparedTransaction {

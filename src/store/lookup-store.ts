@@ -7,6 +7,8 @@ import type { DeliveryStateView } from './delivery-view.js';
 export interface TransactionView {
   id: string;
   producer: string;
+  /** The producer's process that prepared it, where it said so. */
+  instance?: string;
   state: TransactionState;
   preparedAt: number;
   firstCheckAt: number;

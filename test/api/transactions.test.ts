@@ -30,6 +30,19 @@ describe('transactions', () => {
     expect(Date.parse(answer.body.firstCheckAt) - before).toBeGreaterThan(59_000);
   });
 
+  it('shows the instance that prepared; a repeat by another one is a repeat', async () => {
+    const [id, other] = [newId(), newId()];
+    expect((await prepare({ id, instance: 'pod:1' })).status).toBe(201);
+    expect((await prepare({ id, instance: 'pod:2' })).status).toBe(200);
+    expect((await broker.get(`/v1/transactions/${id}`)).body.instance).toBe('pod:1');
+    const batch = await broker.post('/v1/transactions/batch', {
+      prepare: [{ id: other, producer: 'shop', instance: 'pod:3', messages: [{ topic: 'orders', body: 1 }] }],
+    });
+    expect(batch.body.prepare[0].state).toBe('prepared');
+    expect((await broker.get(`/v1/transactions/${other}`)).body.instance).toBe('pod:3');
+    expect((await prepare({ instance: 'a b' })).status).toBe(400);
+  });
+
   it('a repeated prepare answers 200 with the ids given then and the present state', async () => {
     const id = newId();
     const first = await prepare({ id });

@@ -17,8 +17,10 @@ const question: CheckQuestion = {
     attempt: 3,
     answered: 1,
     preparedAt: Date.UTC(2030, 0, 2, 3, 4, 5, 6),
+    instance: 'pod-1',
     messageIds: ['m-1', 'm-2'],
   },
+  askedAt: Date.UTC(2030, 0, 2, 3, 4, 12, 7),
   messages: [
     {
       id: 'm-1',
@@ -65,6 +67,8 @@ describe('HttpAsker', () => {
       producer: 'shop',
       attempt: 3,
       preparedAt: '2030-01-02T03:04:05.006Z',
+      askedAt: '2030-01-02T03:04:12.007Z',
+      instance: 'pod-1',
       messages: [
         {
           id: 'm-1',

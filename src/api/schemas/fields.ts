@@ -23,6 +23,12 @@ export const id = z
   .regex(idPattern, 'expected 1 to 64 of A-Z a-z 0-9 _ . : -')
   .meta({ id: 'Id', description: 'Ids are compared byte by byte. Made by the broker (UUIDv7) where none is given.' });
 
+/** Names a process of a producer. */
+export const instanceId = z
+  .string()
+  .regex(idPattern, 'expected 1 to 64 of A-Z a-z 0-9 _ . : -')
+  .meta({ id: 'InstanceId', description: 'Names one process of a producer, for as long as it runs: a UUID.' });
+
 export const topicName = z
   .string()
   .regex(topicPattern, 'expected 1 to 127 of A-Z a-z 0-9 _ . -')

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bounds } from '../../message/bounds.js';
-import { id, integer, isoTime, producerName, text, topicName } from './fields.js';
+import { id, instanceId, integer, isoTime, producerName, text, topicName } from './fields.js';
 import { messageInput, messagePlace, storedMessage } from './message.js';
 import { problem } from './problem.js';
 
@@ -13,6 +13,9 @@ export const prepareInput = z
   .strictObject({
     id: id.optional().meta({ description: 'With it the call can be repeated safely.' }),
     producer: producerName,
+    instance: instanceId
+      .optional()
+      .meta({ description: 'The process that prepares it; check-back asks that one first.' }),
     firstCheckAfterMs: integer(bounds.checkMsMin, bounds.checkMsMax).optional(),
     messages: z.array(messageInput).min(1).max(bounds.transactionMessagesMax),
   })
@@ -79,6 +82,7 @@ export const batchAnswer = z.strictObject({
 const transactionFields = {
   id,
   producer: producerName,
+  instance: instanceId.optional(),
   state: transactionState,
   preparedAt: isoTime,
   firstCheckAt: isoTime,

@@ -5,7 +5,7 @@ import { transactionRefsOf, transactionStateCode, transactionStateOf } from './t
 
 const { prepared, parked } = transactionStateCode;
 
-const claimColumns = 'id, producer, state, asked, answered, prepared_at, message_refs';
+const claimColumns = 'id, producer, state, asked, answered, prepared_at, instance, message_refs';
 
 /**
  * Claims prepared transactions that are due; see `CheckStore.claimDue`. A compare-and-set: whoever first moves a
@@ -83,6 +83,7 @@ function claimOf(row: SqlRow, claimToken: string): ClaimedCheck {
     attempt: Number(row['asked']) + 1,
     answered: Number(row['answered']),
     preparedAt: Number(row['prepared_at']),
+    ...(row['instance'] !== null && { instance: textOf(row['instance']) }),
     messageIds: transactionRefsOf(row).map(({ id }) => id),
   };
 }

@@ -5,12 +5,12 @@ import { MultiRowInsert } from './multi-row-insert.js';
 import { emptyPlacements, packTransactionRefs, transactionStateCode } from './transaction-row.js';
 
 const columns =
-  'id,producer,state,due_at,prepared_at,first_check_at,message_refs,placements,asked,answered,resolved_at,resolved_by';
+  'id,producer,state,due_at,prepared_at,first_check_at,message_refs,placements,asked,answered,resolved_at,resolved_by,instance';
 
 /** The rows of the half store for new transactions. A plain INSERT: an id that is there already fails the statement. */
 export function insertTransactions(items: PrepareItem[], now: number, statementBytesMax: number): Statement[] {
   const insert = new MultiRowInsert('halfbox_transaction', columns, statementBytesMax);
-  for (const { transactionId, producer, messages, firstCheckAfterMs } of items) {
+  for (const { transactionId, producer, messages, firstCheckAfterMs, instance } of items) {
     const refs = packTransactionRefs(
       messages.map(({ id, topic, tag, orderingKey, delayMs, deliverAt }) => ({
         id,
@@ -25,7 +25,21 @@ export function insertTransactions(items: PrepareItem[], now: number, statementB
     const placements = emptyPlacements(messages.length);
     insert
       .row(refs.length + placements.length)
-      .push(transactionId, producer, transactionStateCode.prepared, dueAt, now, dueAt, refs, placements, 0, 0, 0, 0);
+      .push(
+        transactionId,
+        producer,
+        transactionStateCode.prepared,
+        dueAt,
+        now,
+        dueAt,
+        refs,
+        placements,
+        0,
+        0,
+        0,
+        0,
+        instance,
+      );
   }
   return insert.statements();
 }

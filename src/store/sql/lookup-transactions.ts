@@ -9,7 +9,7 @@ import { placementsOf, resolverOf, transactionRefsOf, transactionStateOf } from 
 
 /** The columns that {@link viewsOf} reads. */
 export const transactionColumns =
-  'id, producer, state, due_at, prepared_at, first_check_at, message_refs, placements, resolved_at, resolved_by, reason';
+  'id, producer, instance, state, due_at, prepared_at, first_check_at, message_refs, placements, resolved_at, resolved_by, reason';
 
 /** One transaction with its messages and checks; see `LookupStore.getTransaction`. */
 export async function getTransaction(
@@ -61,6 +61,7 @@ function viewOf(row: SqlRow): View {
     firstCheckAt: Number(row['first_check_at']),
     messages: resolvedMessages(transactionRefsOf(row), state === 'committed' ? placementsOf(row) : null),
   };
+  if (row['instance'] !== null) view.instance = textOf(row['instance']);
   if (state === 'prepared') view.nextCheckAt = Number(row['due_at']);
   if (state === 'committed' || state === 'rolled_back') {
     view.resolvedAt = Number(row['resolved_at']);

@@ -57,6 +57,18 @@ describeEachStore('HalfStore.prepare', (open, kind) => {
     expect(await readWholeLog(store, topic)).toEqual([]);
   });
 
+  it('keeps the instance that prepared, and answers a repeat by another one as a repeat', async () => {
+    const item = prepareItem([message(topic, { id: unique('m') })], { instance: 'pod-1' });
+    await store.half.prepare([item], 1_000);
+    const [again] = await store.half.prepare([{ ...item, instance: 'pod-2' }], 2_000);
+    expect(valueOf(again).repeated).toBe(true);
+    expect(await store.lookup.getTransaction(item.transactionId, false)).toMatchObject({ instance: 'pod-1' });
+    expect(await store.checks.claimOne(item.transactionId, 3_000, 1_000)).toMatchObject({ instance: 'pod-1' });
+    const without = prepareItem([message(topic)]);
+    await store.half.prepare([without], 1_000);
+    expect(await store.lookup.getTransaction(without.transactionId, false)).not.toHaveProperty('instance');
+  });
+
   it('answers a repeat with the ids given then and the present state', async () => {
     const item = prepareItem([message(topic, { headers: { a: '1', b: '2' }, body: { json: '{"a":1,"b":[2]}' } })]);
     await store.half.prepare([item], 1_000);
