@@ -1,0 +1,2 @@
+/** The NestJS modules, decorators and strategies. */
+export {};
