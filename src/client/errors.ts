@@ -40,7 +40,7 @@ export class BrokerUnreachable extends HalfboxError {
 
   /** @param mayBeDone false when the call certainly did not reach a broker: the connection was refused */
   constructor(
-    url: string,
+    readonly url: string,
     readonly mayBeDone: boolean,
     cause: unknown,
   ) {
@@ -73,6 +73,24 @@ export class SendBufferFull extends HalfboxError {
 
   constructor(what: string) {
     super(`too much waits to be sent (${what})`);
+  }
+}
+
+/** The body of a message cannot be written as JSON: it has a cycle, a bigint, or a `toJSON` that throws. Nothing was stored. */
+export class NotSerializable extends HalfboxError {
+  readonly code = 'not-serializable';
+
+  constructor(topic: string, cause: unknown) {
+    super(`a message to ${topic} cannot be written as JSON`, { cause });
+  }
+}
+
+/** The producer was closed: it takes nothing more. Nothing was stored. */
+export class ProducerClosed extends HalfboxError {
+  readonly code = 'producer-closed';
+
+  constructor(producer: string) {
+    super(`producer ${producer} is closed`);
   }
 }
 

@@ -5,9 +5,13 @@ export interface Call {
   path: string;
   /** Sent as JSON; undefined: no body. */
   body?: unknown;
+  /** The body where it is JSON text already; goes before `body`. */
+  bodyText?: string | undefined;
   /** Bound of the call, its answer included. */
   timeoutMs: number;
   signal?: AbortSignal | undefined;
+  /** An `endpoint` that has just failed: another one is tried where there is one. */
+  avoid?: string | undefined;
 }
 
 /** What a broker answered, good or bad. */
@@ -16,6 +20,8 @@ export interface CallAnswer {
   text: string;
   /** From `Retry-After`. */
   retryAfterMs?: number | undefined;
+  /** Who answered; undefined where there is only one way. */
+  endpoint?: string | undefined;
 }
 
 /** A way to a broker: over HTTP to one of several, or in this process. */
@@ -27,4 +33,9 @@ export interface Caller {
   call(call: Call): Promise<CallAnswer>;
   /** Finishes what is under way and frees the connections. */
   close(): Promise<void>;
+}
+
+/** The body of a call as JSON text; undefined where it has none. */
+export function bodyTextOf({ body, bodyText }: Call): string | undefined {
+  return bodyText ?? (body === undefined ? undefined : JSON.stringify(body));
 }
