@@ -24,6 +24,17 @@ export interface ReceivedDelivery {
   delivery: Delivery;
 }
 
+/** What a consumer says about a delivery that it did not handle. */
+export interface PullFailure {
+  error?: string;
+  /** Instead of the wait of the retry policy. */
+  delayMs?: number;
+  /** Straight to the dead letters. */
+  deadLetter?: boolean;
+  /** It was not begun: no attempt is counted. */
+  release?: boolean;
+}
+
 /** Calls that wait for deliveries of one subscription, at most. */
 const waitingMax = 1_000;
 
@@ -42,7 +53,7 @@ export class Pull {
    * Up to `max` deliveries: at once where some are ready, else as soon as there are, else none after `waitMs`.
    * Calls that wait are served in the order in which they came. `overloaded` beyond 1,000 of them; `unavailable` where
    * this node does not own the subscription.
-   * @param signal aborted when the caller has gone: what was taken for it is due again at once
+   * @param signal aborted when the caller has gone: what was taken for it is due again at once, no attempt counted
    */
   async receive(
     topic: string,
@@ -66,16 +77,12 @@ export class Pull {
     return this.#settle(topic, group, receipts, { kind: 'ack' });
   }
 
-  /** As {@link ack}. The next try comes by the retry policy, or after `delayMs`. */
-  nack(
-    topic: string,
-    group: string,
-    receipts: string[],
-    failure: { error?: string; delayMs?: number },
-  ): Promise<Outcome<true>[]> {
-    const result: DeliveryResult = { kind: 'nack', error: failure.error ?? 'nack' };
-    if (failure.delayMs !== undefined) result.delayMs = failure.delayMs;
-    return this.#settle(topic, group, receipts, result);
+  /**
+   * As {@link ack}. The next try comes by the retry policy, or after `delayMs`; none comes with `deadLetter`. With
+   * `release` it comes at once, and the one that ends here does not count.
+   */
+  nack(topic: string, group: string, receipts: string[], failure: PullFailure): Promise<Outcome<true>[]> {
+    return this.#settle(topic, group, receipts, resultOf(failure));
   }
 
   /** As {@link ack}: claims last `visibilityMs` from now on. */
@@ -132,8 +139,7 @@ export class Pull {
   }
 
   async #giveBack(subscription: PulledSubscription, deliveries: Delivery[]): Promise<void> {
-    const result: DeliveryResult = { kind: 'nack', error: 'receiver-gone', delayMs: 0 };
-    await subscription.settle(deliveries.map((delivery) => ({ ...delivery, result })));
+    await subscription.settle(deliveries.map((delivery) => ({ ...delivery, result: { kind: 'release' } })));
   }
 
   #owned(topic: string, group: string): PulledSubscription {
@@ -158,6 +164,12 @@ export class Pull {
     }
     return mark;
   }
+}
+
+function resultOf({ error = 'nack', delayMs, deadLetter, release }: PullFailure): DeliveryResult {
+  if (release === true) return { kind: 'release' };
+  if (deadLetter === true) return { kind: 'reject', error };
+  return delayMs === undefined ? { kind: 'nack', error } : { kind: 'nack', error, delayMs };
 }
 
 function malformed(index: number): Problem {

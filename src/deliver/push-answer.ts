@@ -13,11 +13,15 @@ export interface PushVerdict {
   gone?: true;
 }
 
+/** A target that answers with it and no 2xx has seen that no further try can succeed: `halfbox-dead-letter: true`. */
+const deadLetterHeader = 'halfbox-dead-letter';
+
 /** 2xx acks; everything else is a failed attempt, redirects included. 410 says that nobody will ever listen there again. */
 export function judgeAnswer({ status, headers }: CallbackAnswer, now: number): PushVerdict {
   if (status >= 200 && status < 300) return { result: { kind: 'ack' } };
   const error = `http-${status}`;
   if (status === 410) return { result: { kind: 'nack', error }, gone: true };
+  if (headers[deadLetterHeader] === 'true') return { result: { kind: 'reject', error } };
   const delayMs = retryAfterMs(headers['retry-after'], now);
   if (delayMs === undefined) return { result: { kind: 'nack', error } };
   const result = { kind: 'nack', error, delayMs } as const;

@@ -1,3 +1,5 @@
+import { bounds } from '../message/bounds.js';
+import { readFailureText } from '../message/failure-text.js';
 import type { EngineOutcome, EngineQueue } from '../queue/queue-engine.js';
 import type { DeliveryOutcome, DeliveryResult, OwnedSubscription } from '../relay/owned-subscription.js';
 import type { Events } from '../runtime/events.js';
@@ -91,7 +93,14 @@ export class QueueOutcomes {
   }
 }
 
-/** What a worker's end means for the try. */
+const withoutReason = 'failed without a reason';
+
+/** What a worker's end means for the try. Its error text may ask for the dead letters, or for a wait of its own. */
 export function resultOf({ ok, error }: EngineOutcome): DeliveryResult {
-  return ok ? { kind: 'ack' } : { kind: 'nack', error: error || 'failed without a reason' };
+  if (ok) return { kind: 'ack' };
+  const failure = readFailureText(error ?? '');
+  if (failure.kind === 'plain') return { kind: 'nack', error: error || withoutReason };
+  if (failure.kind === 'reject') return { kind: 'reject', error: failure.reason || withoutReason };
+  const delayMs = Math.min(failure.afterMs, bounds.delayMsMax);
+  return { kind: 'nack', error: failure.reason || withoutReason, delayMs };
 }

@@ -100,7 +100,7 @@ export class BrokerMetrics {
 
   /** Series of a subscription that this node no longer owns would stay for ever. */
   #forget(topic: string, group: string): void {
-    for (const outcome of ['acked', 'retried', 'dead', 'expired', 'stale'])
+    for (const outcome of ['acked', 'retried', 'released', 'dead', 'expired', 'stale'])
       this.#deliveries.remove({ topic, group, outcome });
     for (const what of ['ignored', 'engineLost', 'workerLost']) this.#lost.remove({ topic, group, what });
     this.#given.remove({ topic, group });

@@ -1,5 +1,6 @@
 import { newId } from '../message/message-id.js';
 import type { Lane } from './lane.js';
+import type { RetryEntry } from '../store/lane-store.js';
 import type { OwnedState } from './owned-state.js';
 import type { Change, SettlementDraft } from './settlement-draft.js';
 import { retryEntryOf, type TrackedDelivery } from './tracked-delivery.js';
@@ -33,6 +34,7 @@ export class GiveOut implements Change {
 export type Fate =
   | { kind: 'acked' }
   | { kind: 'retry'; dueAt: number; error: string; firstFailedAt: number }
+  | { kind: 'released'; dueAt: number }
   | { kind: 'dead'; diedAt: number; error: string; firstFailedAt: number };
 
 /** Tries have ended. */
@@ -54,6 +56,7 @@ export class Settle implements Change {
       if (!delivery.inRetry) lane.settled.add(delivery.offset);
       else this.state.settledMeanwhile?.add(`${delivery.shard}:${delivery.offset}`);
       if (fate.kind === 'retry') draft.putRetry(lane, retryEntryOf(delivery, 'due', fate.dueAt, fate));
+      else if (fate.kind === 'released') draft.putRetry(lane, releasedEntry(delivery, fate.dueAt));
       else if (delivery.inRetry) draft.deleteRetry(lane, delivery.offset);
       if (fate.kind === 'dead') this.#bury(draft, lane, delivery, fate);
     }
@@ -73,6 +76,11 @@ export class Settle implements Change {
     const { error, firstFailedAt, diedAt } = fate;
     draft.bury(lane, { id: deadLetterId, shard, offset, ref, attempts: attempt, error, firstFailedAt, diedAt });
   }
+}
+
+/** As it was before the try that did not take place. */
+function releasedEntry(delivery: TrackedDelivery, dueAt: number): RetryEntry {
+  return { ...retryEntryOf(delivery, 'due', dueAt), attempt: delivery.attempt - 1 };
 }
 
 /** Claims were made longer or shorter. */

@@ -128,6 +128,7 @@ export class Outcomes {
 
   #fateOf(delivery: TrackedDelivery, result: DeliveryResult, now: number): Fate {
     if (result.kind === 'ack') return { kind: 'acked' };
+    if (result.kind === 'release') return { kind: 'released', dueAt: now };
     const { maxAttempts, retry } = this.state.config;
     const error = result.error.slice(0, errorLengthMax);
     const firstFailedAt = delivery.firstFailedAt ?? now;
@@ -154,11 +155,11 @@ export class Outcomes {
   #ended(ended: Ended[], expired: number): void {
     const { state } = this;
     const now = this.parts.clock.now();
-    const counts = { acked: 0, retried: 0, dead: 0, expired };
+    const counts = { acked: 0, retried: 0, released: 0, dead: 0, expired };
     let retryAt = Infinity;
     for (const { delivery, fate } of ended) {
-      if (fate.kind === 'retry') {
-        counts.retried += 1;
+      if (fate.kind === 'retry' || fate.kind === 'released') {
+        counts[fate.kind === 'retry' ? 'retried' : 'released'] += 1;
         retryAt = Math.min(retryAt, fate.dueAt);
       } else if (fate.kind === 'acked') {
         counts.acked += 1;

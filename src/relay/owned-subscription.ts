@@ -25,7 +25,9 @@ export type DeliveryResult =
   /** Failed: to be tried again by the retry policy, or after `delayMs`. */
   | { kind: 'nack'; error: string; delayMs?: number }
   /** Failed for good: straight to the dead letters. */
-  | { kind: 'reject'; error: string };
+  | { kind: 'reject'; error: string }
+  /** Given back without having been handled: no attempt is counted, and it is due again at once. */
+  | { kind: 'release' };
 
 export interface DeliveryOutcome extends DeliveryId {
   result: DeliveryResult;

@@ -8,8 +8,8 @@ export interface OfSubscription {
 export interface RelayEvents {
   /** Tries that were given out; `retries` of them were not the first. */
   given: OfSubscription & { count: number; retries: number };
-  /** How tries ended. `expired` ones are counted in `retried` or `dead` as well. */
-  settled: OfSubscription & { acked: number; retried: number; dead: number; expired: number };
+  /** How tries ended. `expired` ones are counted in `retried` or `dead` as well; `released` ones do not count as tries. */
+  settled: OfSubscription & { acked: number; retried: number; released: number; dead: number; expired: number };
   /** Outcomes of tries that are no longer the ones given out: ignored. */
   stale: OfSubscription & { count: number };
   /** This node owns the subscription now; `inherited` tries were with consumers of an earlier owner. */

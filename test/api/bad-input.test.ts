@@ -27,6 +27,7 @@ const posted = (name: string, path: string, body: unknown, at: string, reason?: 
   body,
   [{ path: at, ...(reason && { reason }) }],
 ];
+const nackOf = (fields: object) => ({ receipts: ['a'], ...fields });
 const got = (path: string, at: string, reason?: string): Row => [
   `GET ${path}`,
   'GET',
@@ -141,6 +142,14 @@ const consumingRows: Row[] = [
   posted('ack: 257', '/v1/subscriptions/a/b/ack', { receipts: Array(257).fill('a') }, 'receipts'),
   posted('ack: a delay', '/v1/subscriptions/a/b/ack', { receipts: ['a'], delayMs: 1 }, 'delayMs'),
   posted('nack: delay', '/v1/subscriptions/a/b/nack', { receipts: ['a'], delayMs: -1 }, 'delayMs'),
+  posted('nack: dead letter', '/v1/subscriptions/a/b/nack', nackOf({ deadLetter: true, delayMs: 1 }), 'deadLetter'),
+  posted('nack: release', '/v1/subscriptions/a/b/nack', nackOf({ release: true, error: 'no' }), 'release'),
+  posted(
+    'nack: release of a dead letter',
+    '/v1/subscriptions/a/b/nack',
+    nackOf({ release: true, deadLetter: true }),
+    'release',
+  ),
   posted('nack: error', '/v1/subscriptions/a/b/nack', { receipts: ['a'], error: 'a'.repeat(1_001) }, 'error'),
   posted('extend: visibility', '/v1/subscriptions/a/b/extend', { receipts: ['a'], visibilityMs: 1 }, 'visibilityMs'),
   posted('seek: nowhere', '/v1/subscriptions/a/b/seek', { to: 'start' }, 'to'),

@@ -77,6 +77,19 @@ describe('consuming by pull', () => {
     expect((await broker.get(`/v1/subscriptions/${topic}/g`)).body).toMatchObject({ backlog: 1, inFlight: 1 });
   });
 
+  it('deadLetter buries at once, with its error; release gives back without counting an attempt', async () => {
+    const topic = await subscribe({ maxAttempts: 1 });
+    await send(topic, 1);
+    const [first] = await receive(topic);
+    expect((await verb(topic, 'nack', { receipts: [first!.receipt], release: true })).body.results[0].ok).toBe(true);
+    const [again] = await receive(topic, { waitMs: 10_000 });
+    expect([again!.message.id, again!.attempt]).toEqual([first!.message.id, 1]);
+    await verb(topic, 'nack', { receipts: [again!.receipt], deadLetter: true, error: 'never valid' });
+    const { items } = (await broker.get(`/v1/dead-letters?topic=${topic}&group=g`)).body;
+    expect(items).toMatchObject([{ messageId: first!.message.id, attempts: 1, error: 'never valid' }]);
+    expect(await receive(topic, { waitMs: 0 })).toEqual([]);
+  });
+
   it('an expired visibility is a failed attempt; an extended one lasts', async () => {
     const topic = await subscribe();
     await send(topic, 1, 2);

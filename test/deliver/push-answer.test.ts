@@ -1,4 +1,4 @@
-import { retryAfterMs, retryAfterMsMax } from '../../src/deliver/push-answer.js';
+import { judgeAnswer, retryAfterMs, retryAfterMsMax } from '../../src/deliver/push-answer.js';
 
 describe('retryAfterMs', () => {
   const now = Date.UTC(2030, 0, 1);
@@ -20,5 +20,19 @@ describe('retryAfterMs', () => {
 
   it('reads the first of several', () => {
     expect(retryAfterMs(['3', '9'], now)).toBe(3_000);
+  });
+});
+
+describe('judgeAnswer', () => {
+  const answer = (status: number) =>
+    judgeAnswer({ status, headers: { 'halfbox-dead-letter': 'true' }, body: Buffer.alloc(0) }, 0);
+
+  it('buries where the target says that no further try can succeed', () => {
+    expect(answer(422)).toEqual({ result: { kind: 'reject', error: 'http-422' } });
+  });
+
+  it('acks what was accepted, and pauses for a target that is gone, all the same', () => {
+    expect(answer(200)).toEqual({ result: { kind: 'ack' } });
+    expect(answer(410)).toEqual({ result: { kind: 'nack', error: 'http-410' }, gone: true });
   });
 });

@@ -95,6 +95,23 @@ describe('queue bridge', () => {
     ]);
   });
 
+  it('reads from what a worker threw that no further try can help, or when it should come', async () => {
+    const texts = ['halfbox-reject: not JSON', 'halfbox-retry 5000: rate limit', 'halfbox-retry 0', 'halfbox-rejected'];
+    work((message) => {
+      if (message.attempt === 1) throw new Error(texts[message.offset as number]);
+    });
+    await bridge().start();
+    owned.add(texts.length);
+    await until('all ended', () => owned.settled.length >= texts.length);
+    const first = owned.settled.filter(({ attempt }) => attempt === 1).sort((a, b) => a.offset - b.offset);
+    expect(first.map(({ result }) => result)).toEqual([
+      { kind: 'reject', error: 'not JSON' },
+      { kind: 'nack', error: 'rate limit', delayMs: 5_000 },
+      { kind: 'nack', error: 'failed without a reason', delayMs: 0 },
+      { kind: 'nack', error: 'halfbox-rejected' },
+    ]);
+  });
+
   it('keeps the engine within the window, in count and in characters', async () => {
     const slow = bridge({ windowMax: 40, takeMax: 100 });
     owned.add(1000);

@@ -99,6 +99,24 @@ describe.each(storeServers)('one owned subscription on $name', (server) => {
     expect(await scene.seize()).toMatchObject([{ settledOffset: 2 }]);
   });
 
+  test('a released try does not count, keeps its key, and is due again at once', async () => {
+    const scene = await Scene.make(world, { maxAttempts: 1 });
+    await scene.append(['a1', 'a2']);
+    const relay = await scene.on(node);
+    await scene.settle(relay, await scene.takeAll(relay), { kind: 'release' });
+    expect(await scene.retries()).toMatchObject([{ offset: 0, attempt: 0, state: 'due' }]);
+    expect((await scene.retries())[0]!.error).toBeUndefined();
+    const [again, ...others] = await scene.takeAll(relay);
+    expect([again!.offset, again!.attempt, others.length]).toEqual([0, 1, 0]);
+    await scene.settle(relay, [again!], { kind: 'release' });
+    const [third] = await scene.takeAll(relay);
+    expect(third).toMatchObject({ offset: 0, attempt: 1 });
+    await scene.settle(relay, [third!]);
+    expect(await scene.takeNames(relay)).toEqual(['a2']);
+    expect(await scene.deadLetters()).toEqual([]);
+    expect(await scene.retries()).toEqual([]);
+  });
+
   test('buries a rejected message at once', async () => {
     const scene = await Scene.make(world);
     await scene.append(['1']);

@@ -33,7 +33,9 @@ export const nackDeliveries = endpoint({
   ...shared,
   path: '/v1/subscriptions/:topic/:group/nack',
   summary: 'Give deliveries back as failed',
-  description: 'They wait by the retry policy, or `delayMs`, and are delivered again, or become dead letters.',
+  description:
+    'They wait by the retry policy, or `delayMs`, and are delivered again, or become dead letters; with `deadLetter` at ' +
+    'once. `release` gives back what was not begun.',
   body: nackInput,
   answers: settled,
 });

@@ -26,6 +26,19 @@ export const nackInput = z
     receipts,
     delayMs: integer(0, bounds.delayMsMax).optional().meta({ description: 'Instead of the wait of the retry policy.' }),
     error: text(bounds.reasonLengthMax).optional(),
+    deadLetter: z.boolean().optional().meta({ description: 'Straight to the dead letters, without further tries.' }),
+    release: z.boolean().optional().meta({
+      description: 'Given back unhandled: no attempt is counted, and it is delivered again at once.',
+    }),
+  })
+  .superRefine(({ delayMs, error, deadLetter, release }, context) => {
+    const excludes = (path: string, other: string) =>
+      context.addIssue({ code: 'custom', path: [path], message: `excludes ${other}` });
+    if (deadLetter === true && delayMs !== undefined) excludes('deadLetter', 'delayMs');
+    if (release !== true) return;
+    if (deadLetter === true) excludes('release', 'deadLetter');
+    if (delayMs !== undefined) excludes('release', 'delayMs');
+    if (error !== undefined) excludes('release', 'error');
   })
   .meta({ id: 'Nack' });
 
