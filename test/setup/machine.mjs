@@ -1,6 +1,7 @@
 // @ts-check
 import { spawn } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /** Debian keeps servers here; an ordinary user's PATH often leaves these out. */
@@ -60,7 +61,9 @@ async function installWithApt(packages) {
 function runAptGet(args) {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    const child = spawn('apt-get', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    // Suites that run at once may each install; apt-get itself does not wait for another one.
+    const command = [join(tmpdir(), 'halfbox-test-apt.lock'), 'apt-get', ...args];
+    const child = spawn('flock', command, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     child.stdout.on('data', (chunk) => (output += chunk));
     child.stderr.on('data', (chunk) => (output += chunk));

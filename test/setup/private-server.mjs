@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { findProgram } from './machine.mjs';
 
 const startMsMax = 60_000;
 const pollMs = 50;
@@ -35,16 +36,30 @@ export async function freePort() {
 }
 
 /**
+ * The command that runs a program and has the kernel kill it when this process ends, however it ends. Without
+ * `setpriv` (not Linux) it is the program as it is.
+ * @param {string} program
+ * @param {string[]} args
+ * @returns {[command: string, args: string[]]}
+ */
+export function diesWithThisProcess(program, args) {
+  const setpriv = findProgram(['setpriv']);
+  return setpriv === null ? [program, args] : [setpriv, ['--pdeathsig', 'KILL', program, ...args]];
+}
+
+/**
  * Starts a server and waits until it answers. Its data is thrown away, so it is stopped by SIGKILL.
  * @param {string} program
  * @param {string[]} args
  * @param {string} folder Deleted when the server is stopped.
  * @param {() => Promise<unknown>} ask Rejects while the server does not answer.
+ * @param {NodeJS.ProcessEnv} [env]
  */
-export async function startPrivateServer(program, args, folder, ask) {
+export async function startPrivateServer(program, args, folder, ask, env = process.env) {
   const log = join(folder, 'server.log');
   const logFile = openSync(log, 'w');
-  const child = spawn(program, args, { stdio: ['ignore', logFile, logFile] });
+  const [command, commandArgs] = diesWithThisProcess(program, args);
+  const child = spawn(command, commandArgs, { env, stdio: ['ignore', logFile, logFile] });
   closeSync(logFile);
   running.set(child, folder);
   /** @type {Promise<never>} */
