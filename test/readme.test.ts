@@ -7,7 +7,8 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { blocksOf, differences } from './readme-blocks.js';
-import { BrokerProcess, eventually, freePort } from './system/broker-process.js';
+import { freePort } from './setup/private-server.mjs';
+import { BrokerProcess, eventually } from './system/broker-process.js';
 
 const execute = promisify(execFile);
 const root = resolve(__dirname, '..');

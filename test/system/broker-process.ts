@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../setup/private-server.mjs';
 
 /** The answer of a call: its status and its JSON body. */
 export interface Answer {
@@ -9,15 +9,6 @@ export interface Answer {
   // The contract's shapes are checked by the assertions of each test.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   body: any;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Asks until the answer is not undefined; fails after the deadline, naming what was waited for. */
