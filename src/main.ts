@@ -1,17 +1,15 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { pino } from 'pino';
 import { readEnvironment } from './config/read-environment.js';
 import { SettingsError } from './config/settings-error.js';
 import { startNode, type RunningNode } from './server/node.js';
+import { packageVersion } from './server/version.js';
 import { migrate } from './store/open-store.js';
 import { StoreStartError } from './store/store-start-error.js';
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+const version = packageVersion();
 
 /** What a start prints for the person who started it. */
 function greeting({ url, storeDescription }: RunningNode, withKeys: boolean): string {

@@ -18,14 +18,17 @@ declare module 'fastify' {
 const everyScope = new Set<Scope>(['produce', 'consume', 'admin']);
 const anonymous: Caller = { name: 'anonymous', scopes: everyScope };
 const otherNode: Caller = { name: 'node', scopes: everyScope };
+const application: Caller = { name: 'application', scopes: everyScope };
 
 const bearer = /^Bearer +(\S.*)$/i;
 
 /** Finds out who calls, and whether they may. */
 export class CallerGuard {
+  /** @param grant secret of the calls that the broker's own process makes; they may do everything */
   constructor(
     private readonly keys: ApiKeys,
     private readonly nodeSecret: string,
+    private readonly grant?: string,
   ) {}
 
   /** Sets `request.caller`. `unauthorized` without a valid key, `forbidden` without a scope that the endpoint takes. */
@@ -54,8 +57,10 @@ export class CallerGuard {
       refuseForeignPages(request);
       return anonymous;
     }
-    const secret = bearer.exec(request.headers.authorization ?? '')?.[1];
-    return secret === undefined ? null : this.keys.find(secret.trim());
+    const secret = bearer.exec(request.headers.authorization ?? '')?.[1]?.trim();
+    if (secret === undefined) return null;
+    if (this.grant !== undefined && sameSecret(secret, this.grant)) return application;
+    return this.keys.find(secret);
   }
 }
 

@@ -14,8 +14,10 @@ import { ProducerCatalog } from '../half/producer-catalog.js';
 import { Sender } from '../half/sender.js';
 import { TopicCatalog } from '../half/topic-catalog.js';
 import { Transactions } from '../half/transactions.js';
+import type { Clock } from '../message/clock.js';
 import { newId } from '../message/message-id.js';
 import { Relay } from '../relay/relay.js';
+import type { RelaySettings } from '../relay/relay-settings.js';
 import { ScheduleLoop } from '../relay/schedule-loop.js';
 import { OverdueBacklogs, type OverdueBacklog } from '../retention/overdue-backlogs.js';
 import {
@@ -53,12 +55,15 @@ export interface BrokerParts {
   /** Where other nodes and clients reach this node. */
   url: string;
   observers?: BrokerObservers;
+  /** Default: the store's clock. */
+  clock?: Clock | undefined;
+  relay?: Partial<RelaySettings> | undefined;
 }
 
 /** One node: every stage of a message's life, wired over one store and one engine. */
 export class Broker {
   readonly id = newId();
-  readonly clock: StoreClock;
+  readonly clock: Clock;
   readonly topics: TopicCatalog;
   readonly producers: ProducerCatalog;
   readonly transactions: Transactions;
@@ -69,7 +74,9 @@ export class Broker {
   readonly pull: Pull;
   readonly durability: DurabilityWatch;
   readonly queueEvents: Events<QueueBridgeEvents>;
-  readonly #schedule: ScheduleLoop;
+  readonly schedule: ScheduleLoop;
+  readonly retention: Retention;
+  readonly #storeClock: StoreClock | undefined;
   readonly #callbacks: CallbackClient;
   readonly #background: BackgroundService[];
   #handingOver: Promise<void> | undefined;
@@ -77,7 +84,8 @@ export class Broker {
 
   constructor(private readonly parts: BrokerParts) {
     const { settings, store, logger } = parts;
-    this.clock = new StoreClock(store, logger);
+    this.#storeClock = parts.clock ? undefined : new StoreClock(store, logger);
+    this.clock = parts.clock ?? this.#storeClock!;
     this.targets = new TargetGuard(settings.allowPrivateTargets);
     this.#callbacks = new CallbackClient(this.targets);
     this.queueEvents = new Events((error) => logger.error({ err: error }, 'a listener of a queue failed'));
@@ -89,16 +97,18 @@ export class Broker {
     this.sender = half.sender;
     this.relay = this.#makeRelay();
     this.relay.events.on('removed', ({ topic, group }) => this.#removeQueue(topic, group));
-    this.#schedule = new ScheduleLoop(store.schedule, this.relay, this.clock, logger);
+    this.schedule = new ScheduleLoop(store.schedule, this.relay, this.clock, logger);
     this.pull = new Pull((topic, group) => this.relay.owned(topic, group), this.clock);
     this.checks = this.#makeChecks();
     this.durability = new DurabilityWatch(store, settings.durability, this.clock, logger);
-    this.#background = [this.checks, this.#schedule, this.#makeRetention(), this.durability, this.clock];
+    this.retention = this.#makeRetention();
+    this.#background = [this.checks, this.schedule, this.retention, this.durability];
+    if (this.#storeClock) this.#background.push(this.#storeClock);
   }
 
   /** Reads the store's clock and durability, registers this node and begins to work. Throws when the store is away. */
   async start(): Promise<void> {
-    await this.clock.runOnce();
+    await this.#storeClock?.runOnce();
     await this.durability.runOnce();
     await this.relay.start();
     for (const service of this.#background) service.start();
@@ -152,7 +162,7 @@ export class Broker {
       {
         stored: (messages) => this.relay.stored(messages),
         appended: (chunks) => this.relay.appended(chunks),
-        scheduled: (dueAt) => this.#schedule.expect(dueAt),
+        scheduled: (dueAt) => this.schedule.expect(dueAt),
       },
       observers?.half,
     );
@@ -190,7 +200,7 @@ export class Broker {
         logger,
         stopMs: settings.shutdownMs,
       }),
-      settings: { heldBackMax: settings.heldBackMax },
+      settings: { heldBackMax: settings.heldBackMax, ...this.parts.relay },
       ...(engine.wakeChannel && { wakeChannel: engine.wakeChannel }),
     });
   }

@@ -12,6 +12,7 @@ import { ProblemFilter } from '../api/problem-filter.js';
 import type { RouteTable } from '../api/route-table.js';
 import { SERVICES, type Services } from '../api/services.js';
 import { SubscriptionChanges } from '../api/subscription-changes.js';
+import { buildQuietly } from './quiet-nest.js';
 
 /** The controllers over the services of one broker. */
 @Module({})
@@ -31,29 +32,38 @@ class ApiModule {
   }
 }
 
+const Factory = NestFactory.constructor as new () => typeof NestFactory;
+
 /** The HTTP contract, ready to be injected into or to listen. */
 export interface HttpApp {
   app: NestFastifyApplication;
   routes: RouteTable;
 }
 
-/** @param stopping true once the broker refuses new requests */
-export async function createHttpApp(services: Services, stopping: () => boolean = () => false): Promise<HttpApp> {
-  const guard = new CallerGuard(services.apiKeys, services.node.secret);
+/**
+ * @param stopping true once the broker refuses new requests
+ * @param grant secret by which calls of this process are known; they may do everything
+ */
+export async function createHttpApp(
+  services: Services,
+  stopping: () => boolean = () => false,
+  grant?: string,
+): Promise<HttpApp> {
+  const guard = new CallerGuard(services.apiKeys, services.node.secret, grant);
   const { server, routes } = createFastifyEdge({ guard, logger: services.logger, stopping });
   const nodes = new NodeClient(services.node.secret);
   server.addHook('onClose', () => nodes.close());
-  const app = await NestFactory.create<NestFastifyApplication>(
-    ApiModule.over(services, nodes),
-    new FastifyAdapter(server),
-    {
-      bodyParser: false,
-      logger: false,
-      abortOnError: false,
-    },
-  );
-  app.useGlobalFilters(new ProblemFilter(routes, services.logger));
-  await app.init();
+  const app = await buildQuietly(async () => {
+    // A factory of its own: the shared one remembers options, which an application around this broker sets otherwise.
+    const built = await new Factory().create<NestFastifyApplication>(
+      ApiModule.over(services, nodes),
+      new FastifyAdapter(server),
+      { bodyParser: false, abortOnError: false, autoFlushLogs: false },
+    );
+    built.useGlobalFilters(new ProblemFilter(routes, services.logger));
+    await built.init();
+    return built;
+  });
   await server.ready();
   return { app, routes };
 }

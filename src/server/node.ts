@@ -1,27 +1,45 @@
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import type { Health, Services } from '../api/services.js';
 import type { Settings } from '../config/settings.js';
+import type { Clock } from '../message/clock.js';
 import { BacklogGauges } from '../metrics/backlog-gauges.js';
 import { BrokerMetrics } from '../metrics/broker-metrics.js';
+import type { RelaySettings } from '../relay/relay-settings.js';
 import type { Logger } from '../runtime/logger.js';
 import type { MessageStore } from '../store/message-store.js';
 import { openStore } from '../store/open-store.js';
 import { Broker } from './broker.js';
+import { EmbeddedCaller } from './embedded-caller.js';
 import { openEngine, type Engine } from './engine.js';
 import { createHttpApp, type HttpApp } from './http-app.js';
+import { refuseCompany, unreachableUrl } from './sole-node.js';
 
 /** A call waits so long while no node has the subscription: longer than a killed owner's lease. */
 const takeOverWaitMs = 8_000;
 /** Bound of one look at the store or the engine for readiness. */
 const healthTimeoutMs = 2_000;
 
-/** A broker with its HTTP API, listening. */
+export interface NodeOptions {
+  /**
+   * Whether it listens for HTTP. Default true. Without an API only this process can call it ({@link RunningNode.caller}),
+   * other nodes cannot either: it must then be the only broker on its database, and is refused beside another one.
+   */
+  api?: boolean | undefined;
+  /** Default: the store's clock. */
+  clock?: Clock | undefined;
+  relay?: Partial<RelaySettings> | undefined;
+}
+
+/** A broker that runs in this process. */
 export interface RunningNode {
   broker: Broker;
   http: HttpApp;
-  /** Where it listens. */
+  /** For calls of this process: no socket, every scope. `new HalfboxClient(node.caller)`. */
+  caller: EmbeddedCaller;
+  /** Where it listens; without an API `embedded:…`, which nobody can call. */
   url: string;
   /** Where its data lies; without credentials. */
   storeDescription: string;
@@ -30,12 +48,17 @@ export interface RunningNode {
 }
 
 /** Opens the store, starts a broker on it and serves the HTTP contract. Nothing is left open when it throws. */
-export async function startNode(settings: Settings, logger: Logger, version: string): Promise<RunningNode> {
+export async function startNode(
+  settings: Settings,
+  logger: Logger,
+  version: string,
+  options: NodeOptions = {},
+): Promise<RunningNode> {
   const metrics = new BrokerMetrics();
   const store = await openStore(settings.storeUrl, { poolSize: settings.poolSize, onStatement: metrics.onStatement });
   const engine = openEngine(settings.redisUrl, logger);
   try {
-    return await serve({ settings, logger, version, metrics, store, engine });
+    return await serve({ settings, logger, version, metrics, store, engine, options });
   } catch (error) {
     await engine.close();
     await store.close();
@@ -50,28 +73,31 @@ interface NodeParts {
   metrics: BrokerMetrics;
   store: MessageStore;
   engine: Engine;
+  options: NodeOptions;
 }
 
 async function serve(parts: NodeParts): Promise<RunningNode> {
-  const { settings, logger, version, metrics, store, engine } = parts;
+  const { settings, logger, version, metrics, store, engine, options } = parts;
   if (settings.bodyBytesMax > store.batchBytesMax) {
     throw new Error(
       `HALFBOX_BODY_BYTES_MAX is ${settings.bodyBytesMax}, but the database takes at most ${store.batchBytesMax} bytes ` +
         'in one statement: raise its max_allowed_packet or lower HALFBOX_BODY_BYTES_MAX',
     );
   }
-  const port = settings.port === 0 ? await freePort(settings.host) : settings.port;
-  const url = urlOf(settings.host, port);
-  const advertised = settings.advertiseUrl ?? urlOf(reachableHost(settings.host), port);
+  const { api = true, clock, relay } = options;
+  const address = api ? await addressOf(settings) : null;
   const { half, check, retention, overdueBacklogs } = metrics;
   const observers = { half, check, retention, overdueBacklogs };
-  const broker = new Broker({ settings, store, engine, logger, version, url: advertised, observers });
+  const url = address?.advertised ?? unreachableUrl(randomUUID());
+  const broker = new Broker({ settings, store, engine, logger, version, url, observers, clock, relay });
   metrics.listen(broker.relay.events, broker.queueEvents);
   let stopping = false;
-  const http = await createHttpApp(await servicesOf(parts, broker), () => stopping);
-  await broker.start();
+  const grant = randomBytes(32).toString('base64url');
+  const http = await createHttpApp(await servicesOf(parts, broker), () => stopping, grant);
+  const caller = new EmbeddedCaller(http.app.getHttpAdapter().getInstance(), grant);
+  await startBroker(broker, parts, url);
   try {
-    await http.app.listen(port, settings.host);
+    if (address) await http.app.listen(address.port, settings.host);
   } catch (error) {
     await broker.stop();
     throw error;
@@ -79,12 +105,35 @@ async function serve(parts: NodeParts): Promise<RunningNode> {
   const stop = async (): Promise<void> => {
     stopping = true;
     // Callers that wait for deliveries are answered when their subscription is given back; the others need the store.
-    const closed = within(http.app.close(), settings.shutdownMs);
+    const closed = within(Promise.all([http.app.close(), caller.close()]), settings.shutdownMs);
     await within(broker.handOver(), settings.shutdownMs);
     await closed;
     await within(broker.stop(), settings.shutdownMs);
   };
-  return { broker, http, url, storeDescription: store.description, stop };
+  return { broker, http, caller, url: address?.url ?? url, storeDescription: store.description, stop };
+}
+
+/** Where it listens, and where others reach it. */
+async function addressOf(settings: Settings): Promise<{ port: number; url: string; advertised: string }> {
+  const { host } = settings;
+  const port = settings.port === 0 ? await freePort(host) : settings.port;
+  return { port, url: urlOf(host, port), advertised: settings.advertiseUrl ?? urlOf(reachableHost(host), port) };
+}
+
+/** Starts it where it may be: see {@link NodeOptions.api}. */
+async function startBroker(broker: Broker, { settings, store }: NodeParts, url: string): Promise<void> {
+  // A SQLite file has one process: rows of others are left from a crash.
+  const shared = !settings.storeUrl.startsWith('sqlite:');
+  const node = { id: broker.id, url };
+  if (shared) await refuseCompany(store, node);
+  await broker.start();
+  try {
+    // Another one may have started meanwhile.
+    if (shared) await refuseCompany(store, node, 0);
+  } catch (error) {
+    await broker.stop();
+    throw error;
+  }
 }
 
 async function servicesOf({ settings, logger, metrics, store, engine }: NodeParts, broker: Broker): Promise<Services> {
