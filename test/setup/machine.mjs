@@ -1,11 +1,13 @@
 // @ts-check
 import { spawn } from 'node:child_process';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /** Debian keeps servers here; an ordinary user's PATH often leaves these out. */
 const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/libexec'];
+/** Debian keeps each major version of PostgreSQL in a folder of its own, below this one. */
+const postgresFolder = '/usr/lib/postgresql';
 
 /**
  * What the set-up needs to know of the machine it runs on; a test gives it another one.
@@ -19,12 +21,23 @@ const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/libexec'];
 
 /** @param {string[]} names */
 export function findProgram(names) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...systemFolders];
+  const onPath = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
+  const folders = [...onPath, ...systemFolders, ...postgresFolders()];
   for (const name of names) {
     const found = folders.map((folder) => join(folder, name)).find(isExecutable);
     if (found !== undefined) return found;
   }
   return null;
+}
+
+/** Those of the newest version first. */
+function postgresFolders() {
+  try {
+    const versions = readdirSync(postgresFolder).sort((a, b) => Number(b) - Number(a));
+    return versions.map((version) => join(postgresFolder, version, 'bin'));
+  } catch {
+    return [];
+  }
 }
 
 /** @param {string} path */

@@ -1,6 +1,7 @@
 // @ts-check
 import { thisMachine } from './machine.mjs';
 import { mysqlServer, readVersion } from './mysql-server.mjs';
+import { postgresServer, readPostgresVersion } from './postgres-server.mjs';
 import { provide } from './provide.mjs';
 import { ping, redisServer } from './redis-server.mjs';
 
@@ -14,7 +15,7 @@ export async function startServers() {
     process.once(signal, () => void stopServers().finally(() => process.exit(130)));
   }
   try {
-    for (const server of [mysqlServer, redisServer]) {
+    for (const server of [mysqlServer, postgresServer, redisServer]) {
       const running = await provide(server, thisMachine);
       started.push(running);
       process.env[server.variable] = running.url;
@@ -34,6 +35,7 @@ export async function stopServers() {
 /** A server that was named and does not answer is told of here, once, and not by every suite. */
 async function checkServers() {
   const version = await asked('HALFBOX_TEST_MYSQL_URL', readVersion);
+  await asked('HALFBOX_TEST_POSTGRES_URL', readPostgresVersion);
   await asked('HALFBOX_TEST_REDIS_URL', ping);
   const isMariadb = version.includes('MariaDB');
   const namesMysql8 = Boolean(process.env.HALFBOX_TEST_MYSQL8_URL);
