@@ -53,6 +53,11 @@ function topicTables(t: ColumnTypes): string[] {
     `CREATE TABLE IF NOT EXISTS halfbox_node (
       id ${t.name(64)} NOT NULL, url ${t.text} NOT NULL, version ${t.name(64)} NOT NULL, started_at ${t.big} NOT NULL,
       expires_at ${t.big} NOT NULL, PRIMARY KEY (id))${t.suffix}`,
+    // Which instances of producers can be asked over a stream, and the node that holds it.
+    `CREATE TABLE IF NOT EXISTS halfbox_producer_stream (
+      producer ${t.name(64)} NOT NULL, instance ${t.name(64)} NOT NULL, node_id ${t.name(64)} NOT NULL,
+      connected_at ${t.big} NOT NULL, PRIMARY KEY (producer, instance, node_id))${t.suffix}`,
+    `CREATE INDEX halfbox_producer_stream_node ON halfbox_producer_stream (node_id)`,
     `CREATE TABLE IF NOT EXISTS halfbox_audit (
       id ${t.name(64)} NOT NULL, at ${t.big} NOT NULL, actor ${t.text} NOT NULL, action ${t.text} NOT NULL,
       target ${t.text} NOT NULL, reason ${t.text}, PRIMARY KEY (id))${t.suffix}`,
@@ -159,7 +164,7 @@ export class Initial1700000000001 implements MigrationInterface {
 
   async down(queryRunner: QueryRunner): Promise<void> {
     const tables =
-      'dead_letter retry lane subscription kept_message scheduled_message message check_attempt transaction audit node producer shard_log shard removed_topic topic store';
+      'dead_letter retry lane subscription kept_message scheduled_message message check_attempt transaction audit node producer_stream producer shard_log shard removed_topic topic store';
     for (const table of tables.split(' ')) await queryRunner.query(`DROP TABLE IF EXISTS halfbox_${table}`);
   }
 }

@@ -41,4 +41,10 @@ export interface CheckStore {
   ): Promise<boolean>;
   /** Moves claimed transactions to a later check without counting an ask (a producer that is backed off). Fenced like `record`. */
   postpone(checks: ClaimedCheck[], dueAt: number): Promise<void>;
+  /**
+   * Makes checks of a producer due at `now` that are due later, but not after `dueBefore`, because the producer could not
+   * be asked: past their first check, and their last ask, if there was one, without an answer. Looks at the earliest
+   * `limit` that were ever unanswered, and answers how many are due now. Claimed ones are left alone.
+   */
+  makeDue(producer: string, now: number, dueBefore: number, limit: number): Promise<number>;
 }

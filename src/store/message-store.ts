@@ -7,6 +7,7 @@ import type { LookupStore } from './lookup-store.js';
 import type { NodeStore } from './node-store.js';
 import type { RetentionStore } from './retention-store.js';
 import type { ScheduleStore } from './schedule-store.js';
+import type { StreamStore } from './stream-store.js';
 import type { SubscriptionStore } from './subscription-store.js';
 
 /** What an acknowledged write survives: a power loss, also the loss of a server, or neither for certain. */
@@ -27,6 +28,7 @@ export interface DurabilityReport {
 export interface MessageStore {
   readonly half: HalfStore;
   readonly checks: CheckStore;
+  readonly streams: StreamStore;
   readonly catalog: CatalogStore;
   readonly lookup: LookupStore;
   readonly schedule: ScheduleStore;

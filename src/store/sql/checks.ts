@@ -2,6 +2,7 @@ import type { CheckAttempt } from '../../message/transaction.js';
 import type { CheckStore, ClaimedCheck } from '../check-store.js';
 import { claimDueChecks, claimOneCheck } from './claim-checks.js';
 import type { SqlDatabase } from './database.js';
+import { makeChecksDue } from './make-checks-due.js';
 import { postponeChecks, recordCheck } from './record-check.js';
 
 export class SqlCheckStore implements CheckStore {
@@ -26,5 +27,9 @@ export class SqlCheckStore implements CheckStore {
 
   postpone(checks: ClaimedCheck[], dueAt: number): Promise<void> {
     return postponeChecks(this.database, checks, dueAt);
+  }
+
+  makeDue(producer: string, now: number, dueBefore: number, limit: number): Promise<number> {
+    return makeChecksDue(this.database, producer, now, dueBefore, limit);
   }
 }

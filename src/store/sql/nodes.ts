@@ -1,6 +1,7 @@
 import type { NodeRow, NodeStore } from '../node-store.js';
 import type { SqlDatabase } from './database.js';
 import { listLiveNodes } from './list-live-nodes.js';
+import { removeExpiredNodes } from './remove-expired-nodes.js';
 import { storeIdentity } from './store-identity.js';
 
 /** The broker processes on any SQL database: one row each. */
@@ -20,7 +21,10 @@ export class SqlNodeStore implements NodeStore {
 
   async remove(id: string): Promise<void> {
     await this.database.transaction((session) =>
-      session.finish({ sql: 'DELETE FROM halfbox_node WHERE id = ?', params: [id] }),
+      session.finish(
+        { sql: 'DELETE FROM halfbox_producer_stream WHERE node_id = ?', params: [id] },
+        { sql: 'DELETE FROM halfbox_node WHERE id = ?', params: [id] },
+      ),
     );
   }
 
@@ -28,10 +32,8 @@ export class SqlNodeStore implements NodeStore {
     return listLiveNodes(this.database, now);
   }
 
-  async removeExpired(before: number): Promise<void> {
-    await this.database.transaction((session) =>
-      session.finish({ sql: 'DELETE FROM halfbox_node WHERE expires_at < ?', params: [before] }),
-    );
+  removeExpired(before: number): Promise<void> {
+    return removeExpiredNodes(this.database, before);
   }
 
   identity(): Promise<{ storeId: string; nodeSecret: string }> {

@@ -8,6 +8,7 @@ import type { DurabilityReport, MessageStore } from '../message-store.js';
 import type { NodeStore } from '../node-store.js';
 import type { RetentionStore } from '../retention-store.js';
 import type { ScheduleStore } from '../schedule-store.js';
+import type { StreamStore } from '../stream-store.js';
 import type { SubscriptionStore } from '../subscription-store.js';
 import { SqlCatalogStore } from './catalog.js';
 import type { SqlDatabase } from './database.js';
@@ -19,12 +20,14 @@ import { SqlCheckStore } from './checks.js';
 import { SqlScheduleStore } from './schedule.js';
 import { SqlLookupStore } from './lookup.js';
 import { SqlRetentionStore } from './retention.js';
+import { SqlStreamStore } from './streams.js';
 import { SqlSubscriptionStore } from './subscriptions.js';
 
 /** The store on any SQL database: its facets share one {@link SqlDatabase}. */
 export class SqlMessageStore implements MessageStore {
   readonly half: HalfStore;
   readonly checks: CheckStore;
+  readonly streams: StreamStore;
   readonly catalog: CatalogStore;
   readonly lookup: LookupStore;
   readonly schedule: ScheduleStore;
@@ -43,6 +46,7 @@ export class SqlMessageStore implements MessageStore {
     this.nodes = new SqlNodeStore(database);
     this.half = new SqlHalfStore(database);
     this.checks = new SqlCheckStore(database);
+    this.streams = new SqlStreamStore(database);
     this.schedule = new SqlScheduleStore(database);
     this.lookup = new SqlLookupStore(database);
     this.lanes = new SqlLaneStore(database);

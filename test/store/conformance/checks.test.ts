@@ -162,4 +162,44 @@ describeEachStore('CheckStore', (open) => {
     const onDemand = await Promise.all(checkers.map((checker) => checker.checks.claimOne(one, 70_000, leaseMs)));
     expect(onDemand.filter((claim) => claim !== null)).toHaveLength(1);
   });
+
+  it('makes due what was put off because the producer could not be asked, and nothing else', async () => {
+    const producer = unique('shop');
+    const prepare = async (at: number, ofProducer = producer) => {
+      const item = prepareItem([message(topic)], { producer: ofProducer });
+      valueOf((await store.half.prepare([item], at))[0]);
+      return item.transactionId;
+    };
+    const askedThen = async (id: string, number: number, outcome: CheckOutcome, dueAt: number) => {
+      const claimed = await store.checks.claimOne(id, 8_000, leaseMs);
+      await store.checks.record(claimed!, attempt(number, outcome), { dueAt }, 10);
+    };
+    const putOffUnasked = await prepare(1_000);
+    await store.checks.postpone([(await store.checks.claimOne(putOffUnasked, 8_000, leaseMs))!], 60_000);
+    const unanswered = await prepare(1_001);
+    await askedThen(unanswered, 1, 'unknown', 9_000);
+    await askedThen(unanswered, 2, 'unreachable', 61_000);
+    const waitsForInterval = await prepare(1_002);
+    await askedThen(waitsForInterval, 1, 'timeout', 9_000);
+    await askedThen(waitsForInterval, 2, 'unknown', 40_000);
+    const farAway = await prepare(1_003);
+    await askedThen(farAway, 1, 'invalid', 500_000);
+    const notYetFirst = await prepare(7_500);
+    const ofAnother = await prepare(1_004, unique('other'));
+    await askedThen(ofAnother, 1, 'unreachable', 50_000);
+    const held = await prepare(1_005);
+    const claim = await store.checks.claimOne(held, 8_000, 50_000);
+
+    // The first of the two that it looks at waits for its interval.
+    expect(await store.checks.makeDue(producer, 10_000, 70_000, 2)).toBe(1);
+    expect(await store.checks.makeDue(producer, 10_001, 70_000, 100)).toBe(1);
+    const due = async (id: string) => (await store.lookup.getTransaction(id, false))!.nextCheckAt;
+    const dueTimes = await Promise.all(
+      [putOffUnasked, unanswered, waitsForInterval, farAway, notYetFirst, ofAnother, held].map(due),
+    );
+    expect(dueTimes).toEqual([10_000, 10_001, 40_000, 500_000, 13_500, 50_000, 58_000]);
+    expect(await store.checks.record(claim!, attempt(1, 'unknown'), { dueAt: 70_000 }, 10)).toBe(true);
+    const claimed = await store.checks.claimDue(10_001, leaseMs, 10);
+    expect(claimed.map(({ transactionId }) => transactionId)).toEqual([putOffUnasked, unanswered]);
+  });
 });
