@@ -1,10 +1,10 @@
-import { Controller, Inject, Req, Res } from '@nestjs/common';
+import { Controller, Inject } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ReceivedDelivery } from '../deliver/pull.js';
 import { messageText } from '../message/message-json.js';
 import { Problem, type Outcome } from '../message/problem.js';
+import { HandlesDirectly } from './direct-routes.js';
 import { ackDeliveries, extendDeliveries, nackDeliveries, receiveDeliveries } from './endpoints/deliveries.js';
-import { Handles } from './handles.js';
 import { OwnerRoute, relayAnswer, type Routed } from './owner-route.js';
 import { problemJson } from './problem-json.js';
 import { SERVICES, type Services } from './services.js';
@@ -44,8 +44,8 @@ export class DeliveriesController {
     private readonly owners: OwnerRoute,
   ) {}
 
-  @Handles(receiveDeliveries)
-  async receive(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+  @HandlesDirectly(receiveDeliveries)
+  async receive(request: FastifyRequest, reply: FastifyReply) {
     const { params, body } = receiveDeliveries.read(request);
     const signal = goneSignal(reply);
     const { topic, group } = params;
@@ -62,22 +62,22 @@ export class DeliveriesController {
     return routed.here;
   }
 
-  @Handles(ackDeliveries)
-  async ack(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+  @HandlesDirectly(ackDeliveries)
+  async ack(request: FastifyRequest, reply: FastifyReply) {
     const { params, body } = ackDeliveries.read(request);
     const ack = () => this.services.pull.ack(params.topic, params.group, body.receipts);
     return this.#settled(reply, body.receipts, await this.owners.run(request, params, ack));
   }
 
-  @Handles(nackDeliveries)
-  async nack(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+  @HandlesDirectly(nackDeliveries)
+  async nack(request: FastifyRequest, reply: FastifyReply) {
     const { params, body } = nackDeliveries.read(request);
     const nack = () => this.services.pull.nack(params.topic, params.group, body.receipts, body);
     return this.#settled(reply, body.receipts, await this.owners.run(request, params, nack));
   }
 
-  @Handles(extendDeliveries)
-  async extend(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+  @HandlesDirectly(extendDeliveries)
+  async extend(request: FastifyRequest, reply: FastifyReply) {
     const { params, body } = extendDeliveries.read(request);
     const extend = () => this.services.pull.extend(params.topic, params.group, body.receipts, body.visibilityMs);
     return this.#settled(reply, body.receipts, await this.owners.run(request, params, extend));

@@ -2,6 +2,7 @@ import { Controller, Inject, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { Problem, type FieldProblem } from '../message/problem.js';
 import type { MessageView } from '../store/lookup-store.js';
+import { HandlesDirectly } from './direct-routes.js';
 import { check, invalidInput } from './endpoint.js';
 import { getMessage, listMessages, manyMessages, recallMessage, sendMessages } from './endpoints/messages.js';
 import { Handles } from './handles.js';
@@ -25,8 +26,8 @@ function readMessages(body: unknown): MessageInput[] {
 export class MessagesController {
   constructor(@Inject(SERVICES) private readonly services: Services) {}
 
-  @Handles(sendMessages)
-  async send(@Req() request: FastifyRequest) {
+  @HandlesDirectly(sendMessages)
+  async send(request: FastifyRequest) {
     const messages = readMessages(sendMessages.read(request).body);
     const sent = await this.services.sender.send(messages.map(newMessage));
     return { messages: sent.map(placeAnswer), durability: this.services.durability() };

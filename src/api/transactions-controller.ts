@@ -1,9 +1,10 @@
-import { Controller, Inject, Req, Res } from '@nestjs/common';
+import { Controller, Inject, Req } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { PrepareRequest } from '../half/transactions.js';
 import { Problem, type FieldProblem } from '../message/problem.js';
 import type { Resolution } from '../message/transaction.js';
 import { callerOf, requireScope } from './caller.js';
+import { HandlesDirectly } from './direct-routes.js';
 import { check, invalidInput, type Endpoint } from './endpoint.js';
 import {
   batchTransactions,
@@ -46,21 +47,21 @@ function readItem<T, Out>(
 export class TransactionsController {
   constructor(@Inject(SERVICES) private readonly services: Services) {}
 
-  @Handles(prepareTransaction)
-  async prepare(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+  @HandlesDirectly(prepareTransaction)
+  async prepare(request: FastifyRequest, reply: FastifyReply) {
     const { body } = prepareTransaction.read(request);
     const prepared = await this.services.transactions.prepare(prepareRequest(body));
     if (prepared.repeated) reply.code(200);
     return preparedAnswer(prepared);
   }
 
-  @Handles(commitTransaction)
-  commit(@Req() request: FastifyRequest) {
+  @HandlesDirectly(commitTransaction)
+  commit(request: FastifyRequest) {
     return this.#resolve(request, commitTransaction, 'commit');
   }
 
-  @Handles(rollbackTransaction)
-  rollback(@Req() request: FastifyRequest) {
+  @HandlesDirectly(rollbackTransaction)
+  rollback(request: FastifyRequest) {
     return this.#resolve(request, rollbackTransaction, 'rollback');
   }
 
@@ -113,8 +114,8 @@ export class TransactionsController {
     return { items: items.map(transactionAnswer), next };
   }
 
-  @Handles(batchTransactions)
-  async batch(@Req() request: FastifyRequest) {
+  @HandlesDirectly(batchTransactions)
+  async batch(request: FastifyRequest) {
     const { body } = batchTransactions.read(request);
     const durability = this.services.durability();
     const idOf = (item: unknown) => readItem(id, item, (value) => value);

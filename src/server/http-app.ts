@@ -4,6 +4,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { CallerGuard } from '../api/caller.js';
 import { ChangeNotice } from '../api/change-notice.js';
 import { controllers } from '../api/controllers.js';
+import { DirectRoutes } from '../api/direct-routes.js';
 import { createFastifyEdge } from '../api/fastify-edge.js';
 import { ForwardTargets } from '../api/forward-targets.js';
 import { NodeClient } from '../api/node-client.js';
@@ -53,6 +54,8 @@ export async function createHttpApp(
   const { server, routes } = createFastifyEdge({ guard, logger: services.logger, stopping });
   const nodes = new NodeClient(services.node.secret);
   server.addHook('onClose', () => nodes.close());
+  const direct = new DirectRoutes(controllers, services.logger);
+  await direct.addTo(server);
   const app = await buildQuietly(async () => {
     // A factory of its own: the shared one remembers options, which an application around this broker sets otherwise.
     const built = await new Factory().create<NestFastifyApplication>(
@@ -60,6 +63,7 @@ export async function createHttpApp(
       new FastifyAdapter(server),
       { bodyParser: false, abortOnError: false, autoFlushLogs: false },
     );
+    direct.bind(built);
     built.useGlobalFilters(new ProblemFilter(routes, services.logger));
     await built.init();
     return built;

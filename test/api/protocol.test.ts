@@ -41,6 +41,16 @@ describe('what every request meets', () => {
     expect((await broker.get('/v1/transactions/a/commit')).headers.get('allow')).toBe('POST');
   });
 
+  it('a path with an empty name is refused', async () => {
+    for (const path of ['/v1/transactions//commit', '/v1/subscriptions/orders//ack']) {
+      const answer = await broker.raw('POST', path, {
+        headers: json,
+        body: path.endsWith('ack') ? '{"receipts":["a"]}' : '{}',
+      });
+      expect(reasonOf(answer).slice(0, 2)).toEqual([400, 'validation-failed']);
+    }
+  });
+
   it.each([
     ['cut off', '{"topic":', 'is not valid JSON'],
     ['no JSON', 'topic=orders', 'is not valid JSON'],
