@@ -48,17 +48,20 @@ export class EmbeddedCaller implements Caller {
 
   async #inject({ method, path, body, timeoutMs, signal }: Call): Promise<CallAnswer> {
     const timeout = AbortSignal.timeout(timeoutMs);
+    const ending = signal ? AbortSignal.any([signal, timeout]) : timeout;
     try {
       const { statusCode, headers, payload } = await this.server.inject({
         method,
         url: path,
-        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+        signal: ending,
         headers: {
           authorization: `Bearer ${this.grant}`,
           ...(body !== undefined && { 'content-type': 'application/json' }),
         },
         ...(body !== undefined && { payload: JSON.stringify(body) }),
       });
+      // What is answered to a caller that has given up is about its going.
+      ending.throwIfAborted();
       const retryAfter = headers['retry-after'];
       return {
         status: statusCode,
