@@ -2,6 +2,26 @@
 export { HttpCaller, type HttpCallerOptions } from './broker/http-caller.js';
 export { HalfboxClient, type CallOptions } from './broker/halfbox-client.js';
 export type { Call, CallAnswer, Caller } from './broker/caller.js';
+export { Producer, type ProducerMetrics, type ProducerOptions, type ProducerSettings } from './producer/producer.js';
+export type { Drop, DropCounts, DropReason } from './producer/dropped.js';
+export type { SendCounts } from './producer/send-counts.js';
+export type { SendOptions, SendSettings, SendSettingOptions } from './producer/send-settings.js';
+export type { AnyTopics, TopicMap, TopicMessage } from './producer/topic-map.js';
+export type {
+  FinishedTransaction,
+  LocalTransactionOptions,
+  MessageWork,
+  OpenTransaction,
+  Work,
+} from './producer/local-transactions.js';
+export { TransactionSender } from './producer/transaction-sender.js';
+export type { TransactionCalls } from './producer/transaction-calls.js';
 export type { Answer, Answerer, Question } from './check/answerer.js';
+export { Consumer } from './consume/consumer.js';
+export type { ConsumerCounts, InHand } from './consume/consumer-counts.js';
+export type { ConsumedSubscription, ConsumeFailure, ConsumerOptions, Consuming } from './consume/consumer-options.js';
+export { payloadOf, type ConsumedMessage, type DeliveryContext, type Handler } from './consume/delivery-context.js';
+export { Reject, Retry, type RetryOptions } from './consume/failure.js';
+export * from './consume/consume-errors.js';
 export * from './errors.js';
 export type * from './contract.js';

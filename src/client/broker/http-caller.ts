@@ -27,12 +27,12 @@ export class HttpCaller implements Caller {
 
   async call(call: Call): Promise<CallAnswer> {
     const body = bodyTextOf(call);
-    const timeout = AbortSignal.timeout(call.timeoutMs);
+    const bound = boundOf(call);
     try {
       const response = await request(new URL(call.path, this.#url), {
         method: call.method,
         dispatcher: this.#agent,
-        signal: call.signal ? AbortSignal.any([call.signal, timeout]) : timeout,
+        signal: bound.signal,
         headers: { ...this.#authorization, ...(body !== undefined && { 'content-type': 'application/json' }) },
         ...(body !== undefined && { body }),
         // The signal bounds the call; undici's own bounds of 300 s would cut longer ones.
@@ -44,12 +44,31 @@ export class HttpCaller implements Caller {
       return { status: response.statusCode, text, retryAfterMs, endpoint: this.#url };
     } catch (error) {
       throw new BrokerUnreachable(this.#url, mayBeDone(error), error);
+    } finally {
+      bound.end();
     }
   }
 
   close(): Promise<void> {
     return this.#agent.close();
   }
+}
+
+/**
+ * Aborts when the time is over or the caller's signal says so. Written out, because `AbortSignal.any` over a signal that
+ * lives as long as a client keeps something of every call.
+ */
+function boundOf({ timeoutMs, signal }: Call): { signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  const onAbort = () => controller.abort(signal?.reason);
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener('abort', onAbort, { once: true });
+  const end = () => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  };
+  return { signal: controller.signal, end };
 }
 
 /** `Retry-After` in milliseconds: whole seconds, or a date as proxies write it. */

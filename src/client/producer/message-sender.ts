@@ -1,0 +1,93 @@
+import type { Caller } from '../broker/caller.js';
+import type { Message, MessagePlace, SentMessages } from '../contract.js';
+import { NotSerializable } from '../errors.js';
+import { newId } from '../../message/message-id.js';
+import { Gatherer, type TryOptions } from './gatherer.js';
+import type { Ending, Parcel } from './part.js';
+import type { SendCounts } from './send-counts.js';
+import type { SendOptions, SendSettings } from './send-settings.js';
+import { tryCall, tryTogether, type TryOutcome } from './try-outcome.js';
+
+/** Messages of one caller as they are sent: JSON, joined by commas. */
+interface Content {
+  text: string;
+  count: number;
+}
+
+/** Sends messages of concurrent callers in gathered calls. */
+export class MessageSender {
+  readonly #gatherer: Gatherer<Content, MessagePlace[]>;
+
+  constructor(
+    private readonly caller: Caller,
+    private readonly settings: SendSettings,
+  ) {
+    this.#gatherer = new Gatherer((contents, options) => this.#tryBatch(contents, options), settings);
+  }
+
+  get counts(): SendCounts {
+    return this.#gatherer.counts;
+  }
+
+  /**
+   * Sends messages, all or none; the ending gets their places. Throws `NotSerializable`; everything else is told to the
+   * ending (see {@link Gatherer.add}).
+   */
+  send(
+    messages: readonly Message[],
+    ending: Ending<MessagePlace[]>,
+    options: SendOptions & { waits?: boolean } = {},
+  ): void {
+    const ordered = messages.some(({ orderingKey }) => orderingKey !== undefined);
+    this.#gatherer.add(parcelOf(messages), ending, { ...options, ordered });
+  }
+
+  close(timeoutMs: number): Promise<void> {
+    return this.#gatherer.close(timeoutMs);
+  }
+
+  #tryBatch(contents: readonly Content[], options: TryOptions): Promise<TryOutcome<MessagePlace[]>[]> {
+    return tryTogether(contents, (some) => this.#try(some, options));
+  }
+
+  async #try(
+    contents: readonly Content[],
+    { deadline, avoid, signal }: TryOptions,
+  ): Promise<TryOutcome<TryOutcome<MessagePlace[]>[]>> {
+    const timeoutMs = Math.ceil(Math.min(this.settings.tryTimeoutMs, deadline - performance.now()));
+    if (timeoutMs <= 0) return { kind: 'postponed' };
+    const outcome = await tryCall<SentMessages>(this.caller, {
+      method: 'POST',
+      path: '/v1/messages',
+      bodyText: `{"messages":[${contents.map(({ text }) => text).join(',')}]}`,
+      timeoutMs,
+      avoid,
+      signal,
+    });
+    if (outcome.kind !== 'done') return outcome;
+    const { messages } = outcome.result;
+    let start = 0;
+    const result = contents.map(({ count }): TryOutcome<MessagePlace[]> => {
+      const places = messages.slice(start, (start += count));
+      return { kind: 'done', result: places };
+    });
+    return { kind: 'done', result };
+  }
+}
+
+/** The messages as text, each with an id of its own, so that every try is about the same messages. */
+function parcelOf(messages: readonly Message[]): Parcel<Content> {
+  const ids: string[] = [];
+  const texts = messages.map((message) => {
+    const id = message.id ?? newId();
+    ids.push(id);
+    try {
+      return JSON.stringify({ ...message, id });
+    } catch (cause) {
+      throw new NotSerializable(message.topic, cause);
+    }
+  });
+  const text = texts.join(',');
+  const count = messages.length;
+  return { content: { text, count }, size: count, bytes: Buffer.byteLength(text), ids };
+}
