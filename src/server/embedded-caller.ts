@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { Call, CallAnswer, Caller } from '../client/broker/caller.js';
+import { bodyTextOf, type Call, type CallAnswer, type Caller } from '../client/broker/caller.js';
 import { BrokerUnreachable } from '../client/errors.js';
 import { Events } from '../runtime/events.js';
 
@@ -46,26 +46,28 @@ export class EmbeddedCaller implements Caller {
     await Promise.allSettled(this.#inHand);
   }
 
-  async #inject({ method, path, body, timeoutMs, signal }: Call): Promise<CallAnswer> {
+  async #inject(call: Call): Promise<CallAnswer> {
+    const { method, path, timeoutMs, signal } = call;
+    const payload = bodyTextOf(call);
     const timeout = AbortSignal.timeout(timeoutMs);
     const ending = signal ? AbortSignal.any([signal, timeout]) : timeout;
     try {
-      const { statusCode, headers, payload } = await this.server.inject({
+      const answer = await this.server.inject({
         method,
         url: path,
         signal: ending,
         headers: {
           authorization: `Bearer ${this.grant}`,
-          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(payload !== undefined && { 'content-type': 'application/json' }),
         },
-        ...(body !== undefined && { payload: JSON.stringify(body) }),
+        ...(payload !== undefined && { payload }),
       });
       // What is answered to a caller that has given up is about its going.
       ending.throwIfAborted();
-      const retryAfter = headers['retry-after'];
+      const retryAfter = answer.headers['retry-after'];
       return {
-        status: statusCode,
-        text: payload,
+        status: answer.statusCode,
+        text: answer.payload,
         ...(retryAfter !== undefined && { retryAfterMs: Number(retryAfter) * 1_000 }),
       };
     } catch (error) {
