@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import { BrokerRefused, BrokerUnreachable } from '../errors.js';
+import type { SubscriptionSettings } from '../contract.js';
+import type { HalfboxClient } from '../broker/halfbox-client.js';
+import { groupPattern } from '../../message/names.js';
+
+const retryMsMin = 100;
+const retryMsMax = 5_000;
+
+/** The wait before the next try of a call that failed so often in a row, spread so that consumers do not come together. */
+export function retryWaitMs(failures: number, error: unknown): number {
+  const waitMs = Math.min(retryMsMin * 2 ** Math.min(failures - 1, 10), retryMsMax) * (0.75 + Math.random() / 2);
+  const asked = error instanceof BrokerRefused ? (error.retryAfterMs ?? 0) : 0;
+  return Math.max(asked, waitMs);
+}
+
+/** Whether the same call may go well later. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof BrokerUnreachable) return true;
+  return error instanceof BrokerRefused && (error.status === 429 || error.status >= 500);
+}
+
+/** The name of a subscription that only this consumer has. Throws a RangeError where the group leaves no room for it. */
+export function groupOfOwn(group: string): string {
+  const own = `${group}-${randomBytes(6).toString('hex')}`;
+  if (!groupPattern.test(own)) throw new RangeError(`'${group}' is too long for broadcasting: at most 51 characters`);
+  return own;
+}
+
+/**
+ * Creates or replaces a subscription; tries again until the deadline (monotonic clock) while no broker answers. Rejects
+ * with what the last try met, at once for a refusal that would be repeated.
+ */
+export async function subscribeFirmly(
+  client: HalfboxClient,
+  { topic, group }: { topic: string; group: string },
+  settings: SubscriptionSettings,
+  deadline: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await client.putSubscription(topic, group, settings, { signal });
+    } catch (error) {
+      const waitMs = retryWaitMs(failures, error);
+      if (signal.aborted || !isPassing(error) || performance.now() + waitMs > deadline) throw error;
+      await wait(waitMs, undefined, { signal });
+    }
+  }
+}
