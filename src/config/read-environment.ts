@@ -1,5 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
+import { parseMicroservices } from './microservices.js';
 import { SettingsError } from './settings-error.js';
 import { completeSettings, settingSchemas, variableOf, type SettingName, type Settings } from './settings.js';
 
@@ -54,6 +55,12 @@ function readVariable(
       problems.push(
         `${variable}: expected ${choices.join(', ')}, got "${text}"; did you mean ${closest(text, choices)}?`,
       );
+  } else if (kind instanceof z.ZodRecord) {
+    try {
+      options[setting] = parseMicroservices(text);
+    } catch (error) {
+      problems.push(`${variable}: ${(error as Error).message}`);
+    }
   } else {
     options[setting] = text;
   }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { bounds } from '../message/bounds.js';
 import { ApiKeys } from './api-keys.js';
 import { isLoopback } from './loopback.js';
+import { microservices } from './microservices.js';
 import { SettingsError } from './settings-error.js';
 
 const hourMs = 3_600_000;
@@ -43,6 +44,8 @@ export const settingSchemas = {
   autoCreate: z.boolean().optional(),
   /** Whether check-back and push targets may be private addresses. Default: true on loopback. */
   allowPrivateTargets: z.boolean().optional(),
+  /** `{name: {transport, options}}`: the microservice transports that producers and subscriptions may name. */
+  microservices: microservices.optional(),
   /** Largest body of topics that do not say otherwise. */
   bodyBytesMax: integer(1, bounds.requestBytesMax).default(4 * mebibyte),
   /** First check of a transaction after this long. */
@@ -100,7 +103,9 @@ export function completeSettings(options: SettingOptions): Settings {
   const parsed = schema.safeParse(options);
   if (!parsed.success) {
     throw new SettingsError(
-      parsed.error.issues.map((issue) => `${variableOf(String(issue.path[0] ?? ''))}: ${issue.message}`),
+      parsed.error.issues.map(({ path: [setting, ...inside], message }) =>
+        [variableOf(String(setting ?? '')), ...(inside.length > 0 ? [inside.join('.')] : []), message].join(': '),
+      ),
     );
   }
   const onLoopback = isLoopback(parsed.data.host);

@@ -74,6 +74,39 @@ describe('settings', () => {
     expect(problemsOf(environment)).toEqual([problem]);
   });
 
+  it('reads named microservice transports', () => {
+    const bus = { transport: 'redis', options: { host: '10.0.0.5', password: 'hush' } };
+    const rabbit = { transport: 'rmq', options: { urls: ['amqp://guest:hush@10.0.0.6'], queue: 'orders' } };
+    const settings = readEnvironment({
+      HALFBOX_MICROSERVICES: JSON.stringify({ bus, rabbit, wire: { transport: 'tcp' } }),
+    });
+    expect(settings.microservices).toEqual({ bus, rabbit, wire: { transport: 'tcp', options: {} } });
+    expect(completeSettings({ microservices: { bus: { transport: 'nats' } } }).microservices?.bus?.transport).toBe(
+      'nats',
+    );
+  });
+
+  it.each([
+    ['{"bus":"amqp://guest:hush@10.0.0.6"', 'HALFBOX_MICROSERVICES: expected JSON such as {"bus":'],
+    ['["hush"]', 'HALFBOX_MICROSERVICES: expected JSON such as {"bus":'],
+    [
+      '{"bus":{"transport":"carrier-pigeon"}}',
+      'HALFBOX_MICROSERVICES: bus.transport: expected tcp, redis, nats, rmq, kafka, got "carrier-pigeon"',
+    ],
+    ['{"bus":{}}', 'HALFBOX_MICROSERVICES: bus.transport: expected tcp, redis, nats, rmq, kafka, got none'],
+    ['{"my bus":{"transport":"tcp"}}', 'HALFBOX_MICROSERVICES: my bus: the name must be 1 to 64 of A-Z a-z 0-9 _ -'],
+    ['{"bus":{"transport":"tcp","options":"hush"}}', 'HALFBOX_MICROSERVICES: bus.options: expected an object'],
+    [
+      '{"bus":{"transport":"rmq","options":{"password":"hush"}}}',
+      'HALFBOX_MICROSERVICES: bus: rmq needs options.queue',
+    ],
+    ['{"bus":{"transport":"tcp","option":{"password":"hush"}}}', 'HALFBOX_MICROSERVICES: bus: Unrecognized key'],
+  ])('refuses the transports %s without repeating what may be secret', (text, problem) => {
+    const problems = problemsOf({ HALFBOX_MICROSERVICES: text });
+    expect(problems).toEqual([expect.stringContaining(problem)]);
+    expect(problems[0]).not.toContain('hush');
+  });
+
   it('names every wrong setting at once', () => {
     expect(problemsOf({ HALFBOX_PORT: 'x', HALFBOX_CHECK_MAX: '0' })).toHaveLength(2);
   });
