@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { producerInput } from '../api/schemas/catalog.js';
+import type { producerInput, topicInput } from '../api/schemas/catalog.js';
 import type {
   ackInput,
   extendInput,
@@ -36,6 +36,7 @@ export type ResolvedTransaction = z.output<typeof resolvedTransaction>;
 export type Transaction = z.output<typeof transaction>;
 export type Batch = z.input<typeof batchInput>;
 export type BatchResult = z.output<typeof batchAnswer>;
+export type TopicSettings = z.input<typeof topicInput>;
 export type ProducerSettings = z.input<typeof producerInput>;
 export type SubscriptionSettings = z.input<typeof subscriptionInput>;
 export type Receive = NonNullable<z.input<typeof receiveInput>>;

@@ -15,6 +15,7 @@ import type {
   SentMessages,
   SettleResults,
   SubscriptionSettings,
+  TopicSettings,
   Transaction,
 } from '../contract.js';
 import { BrokerRefused, type RefusedField } from '../errors.js';
@@ -64,6 +65,11 @@ export class HalfboxClient {
   /** Sends 1..1000 messages without a transaction, all or none. */
   send(messages: readonly Message[], options?: CallOptions): Promise<SentMessages> {
     return this.#call('POST', '/v1/messages', { messages }, options);
+  }
+
+  /** Creates the topic, or changes its retention and largest body (scope `admin`). `already-exists` for another number of shards. */
+  async putTopic(topic: string, settings: TopicSettings = {}, options?: CallOptions): Promise<void> {
+    await this.#call('PUT', `/v1/topics/${topic}`, settings, options);
   }
 
   /** Creates or replaces the producer. */
