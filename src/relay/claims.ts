@@ -38,6 +38,11 @@ export class Claims {
     this.#bucket = ratePerSecond === undefined ? null : new TokenBucket(ratePerSecond, this.parts.clock.now());
   }
 
+  /** Whether the configured rate lets nothing pass now. */
+  get heldByRate(): boolean {
+    return this.#bucket !== null && this.#bucket.available(this.parts.clock.now()) < 1;
+  }
+
   async take(max: number, claimMs: number): Promise<Delivery[]> {
     let picked = this.#pick(max, claimMs);
     this.refill.kick();

@@ -20,6 +20,11 @@ export class DueLoop implements BackgroundService {
     this.#loop = new Loop(run, { name: 'due', intervalMs: settings.renewMs, clock, logger });
   }
 
+  /** When something is due next (epoch ms), or a little earlier; Infinity when nothing is. */
+  get nextAt(): number {
+    return this.#timetable.nextAt;
+  }
+
   /** Looks at the subscription at that time (epoch ms), or earlier where that was asked for before. */
   at(relay: SubscriptionRelay, at: number): void {
     this.#timetable.set(relay, at);

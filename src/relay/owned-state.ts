@@ -55,6 +55,13 @@ export class OwnedState {
     return false;
   }
 
+  /** Deliveries that may be given out. */
+  get readyCount(): number {
+    let count = this.retries.length;
+    for (const lane of this.lanes.values()) count += lane.ready.length;
+    return count;
+  }
+
   lane(shard: number): Lane {
     const lane = this.lanes.get(shard);
     if (lane === undefined) throw new Error(`${this.topic}/${this.group} has no lane ${shard}`);

@@ -51,6 +51,11 @@ export class Refill {
     return this.#running;
   }
 
+  /** Whether it brings something, or there is something to bring now. */
+  get wanted(): boolean {
+    return this.#running || this.#hasWork(this.clock.now());
+  }
+
   /** Starts a run if there may be something to bring. */
   kick(): void {
     if (this.#stopped || this.clock.now() < this.#notBefore) return;

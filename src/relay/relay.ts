@@ -128,6 +128,11 @@ export class Relay {
     return this.#assignment.live;
   }
 
+  /** When some owned subscription has something to do that waits for its time (epoch ms); Infinity when none has. */
+  get nextDueAt(): number {
+    return this.#due.nextAt;
+  }
+
   /** The relay of a subscription that this node owns; null where it does not. */
   owned(topic: string, group: string): SubscriptionRelay | null {
     return this.#owned.get(topic, group);

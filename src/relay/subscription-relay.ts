@@ -105,6 +105,12 @@ export class SubscriptionRelay implements OwnedSubscription {
     return this.#state.inFlight;
   }
 
+  /** What is to be done now, not counting what waits for a time, for a resume or behind a dead letter. */
+  get work(): { ready: number; inFlight: number; reading: boolean } {
+    const ready = this.#state.paused || this.#claims.heldByRate ? 0 : this.#state.readyCount;
+    return { ready, inFlight: this.#state.inFlight, reading: this.#refill.wanted };
+  }
+
   /** Whether a lane has read all that is known of its shard, so that only the shard's growth can bring it more. */
   get waitsForGrowth(): boolean {
     for (const lane of this.#state.lanes.values()) if (lane.readOffset >= lane.headOffset) return true;
