@@ -25,6 +25,8 @@ export class OwnedState {
   retryWakeAt = 0;
   /** Retries that were settled while due ones are being read: what the read answers about them is out of date. */
   settledMeanwhile: Set<string> | null = null;
+  /** A delivery became ready because its key was free: consumers that wait have not heard of it. */
+  keyPassedOn = false;
   config: SubscriptionConfig;
   secrets: SigningSecrets | null;
   paused: boolean;
@@ -104,7 +106,10 @@ export class OwnedState {
     }
     if (next === null) lane.stalledUntil = 0;
     else if (next === 'ask-store') this.asks.set(keyHash, shard);
-    else lane.releaseHeld(next);
+    else {
+      lane.releaseHeld(next);
+      this.keyPassedOn = true;
+    }
   }
 
   /** The subscription's row was changed. Entries that were read and no longer pass the filter are settled. */

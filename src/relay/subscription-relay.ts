@@ -140,7 +140,8 @@ export class SubscriptionRelay implements OwnedSubscription {
     this.markUsed(this.parts.clock.now());
     this.#cursors.look();
     this.#refill.kick();
-    if (wasFull && this.#state.hasReady) this.#ready.give();
+    if ((wasFull || this.#state.keyPassedOn) && this.#state.hasReady) this.#ready.give();
+    this.#state.keyPassedOn = false;
     return results;
   }
 

@@ -46,6 +46,20 @@ describe.each(storeServers)('order per key on $name', (server) => {
     expect(await scene.seize()).toMatchObject([{ settledOffset: 6 }]);
   });
 
+  test('a consumer that waits hears of the next of a key when the one before is settled', async () => {
+    const scene = await Scene.make(world);
+    await scene.append(['a1', 'a2']);
+    const relay = await scene.on(node);
+    const [a1] = await scene.takeAll(relay);
+    await new Promise(setImmediate);
+    const heard: string[] = [];
+    relay.onReady(() => heard.push('ready'));
+    await scene.settle(relay, [a1!]);
+    await new Promise(setImmediate);
+    expect(heard).toEqual(['ready']);
+    expect(await scene.takeNames(relay)).toEqual(['a2']);
+  });
+
   test('a retry blocks its own key only', async () => {
     const scene = await Scene.make(world);
     await scene.append(['a1', 'a2', 'b1', 'b2']);
