@@ -7,9 +7,8 @@ export function topicAnswer({ name, shards, retentionMs, bodyBytesMax, createdAt
   return { topic: name, shards, retentionMs, maxBodyBytes: bodyBytesMax, createdAt: isoTime(createdAt) };
 }
 
-export function producerAnswer(producer: Producer, answers: boolean) {
+export function producerAnswer(producer: Producer, reachable: boolean) {
   const { name, createdAt, ...settings } = producer;
-  const reachable = settings.checkBack !== undefined && answers;
   return { producer: name, ...settings, reachable, createdAt: isoTime(createdAt) };
 }
 

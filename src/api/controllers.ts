@@ -4,6 +4,7 @@ import { DocsController } from './docs-controller.js';
 import { MessagesController } from './messages-controller.js';
 import { OperationsController } from './operations-controller.js';
 import { ProducersController } from './producers-controller.js';
+import { StreamsController } from './streams-controller.js';
 import { SubscriptionsController } from './subscriptions-controller.js';
 import { TopicsController } from './topics-controller.js';
 import { TransactionsController } from './transactions-controller.js';
@@ -16,6 +17,7 @@ export const controllers = [
   SubscriptionsController,
   TopicsController,
   ProducersController,
+  StreamsController,
   DeadLettersController,
   OperationsController,
   DocsController,

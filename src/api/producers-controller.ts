@@ -30,7 +30,7 @@ export class ProducersController {
     this.#forget(name);
     const stored = (await store.catalog.getProducer(name))?.producer ?? producer;
     const signs = body.checkBack !== undefined && secrets !== null;
-    return { ...this.#answer(stored), ...(signs ? { secret: secrets.current } : {}) };
+    return { ...(await this.#answer(stored)), ...(signs ? { secret: secrets.current } : {}) };
   }
 
   @Handles(getProducer)
@@ -70,11 +70,13 @@ export class ProducersController {
   async list(@Req() request: FastifyRequest) {
     const { after, limit } = listProducers.read(request).query;
     const { items, next } = await this.services.store.catalog.listProducers(after, limit);
-    return { items: items.map((producer) => this.#answer(producer)), next };
+    const reachable = await this.services.checks.reachable(items);
+    return { items: items.map((producer) => producerAnswer(producer, reachable.has(producer.name))), next };
   }
 
-  #answer(producer: Producer) {
-    return producerAnswer(producer, this.services.checks.reachable(producer.name));
+  async #answer(producer: Producer) {
+    const reachable = await this.services.checks.reachable([producer]);
+    return producerAnswer(producer, reachable.has(producer.name));
   }
 
   #forget(name: string): void {

@@ -1,4 +1,5 @@
 import type { TargetGuard } from '../callback/target-guard.js';
+import type { ProducerStreams } from '../check/stream/producer-streams.js';
 import type { ApiKeys } from '../config/api-keys.js';
 import type { Pull } from '../deliver/pull.js';
 import type { ProducerCatalog } from '../half/producer-catalog.js';
@@ -8,17 +9,24 @@ import type { Transactions } from '../half/transactions.js';
 import type { Clock } from '../message/clock.js';
 import type { Relay } from '../relay/relay.js';
 import type { Logger } from '../runtime/logger.js';
+import type { Producer } from '../store/catalog-store.js';
 import type { Durability, MessageStore } from '../store/message-store.js';
 
 /** Asks producers. */
 export interface CheckNow {
   /** Asks the producer of an open transaction now and resolves when the answer, or its absence, is stored. */
   checkNow(transactionId: string): Promise<void>;
-  /** Whether the last asks of the producer met somebody. */
-  reachable(producer: string): boolean;
+  /** Names of those of the producers that can be asked: there is a way, and the last ask met somebody. */
+  reachable(producers: readonly Producer[]): Promise<Set<string>>;
   /** The producer was changed or deleted: its next ask uses the new row. */
   forget(producer: string): void;
 }
+
+/** The streams over which producers are asked. */
+export type Streams = Pick<
+  ProducerStreams,
+  'settings' | 'requireRoom' | 'accept' | 'askHere' | 'askOthersBy' | 'closeAll'
+>;
 
 /** State of the engine, the store and its durability, for readiness. */
 export interface Health {
@@ -55,6 +63,7 @@ export interface Services {
   relay: Pick<Relay, 'owned' | 'locate' | 'ownerOf' | 'subscriptionChanged' | 'liveNodes'>;
   pull: Pull;
   checks: CheckNow;
+  streams: Streams;
   /** Removes the engine's queue of a subscription that was deleted. */
   removeQueue(topic: string, group: string): Promise<void>;
   metrics: { contentType: string; text(): Promise<string> };

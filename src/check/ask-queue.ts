@@ -58,6 +58,12 @@ export class AskQueue {
     for (const [producer, line] of this.#lines) if (line.isForgettable(now)) this.#lines.delete(producer);
   }
 
+  /** Ends the back-off of a producer that has had somebody to ask since then, unless an ask has failed later. */
+  openSince(producer: string, since: number): void {
+    const reachability = this.#lines.get(producer)?.reachability;
+    if (reachability && since > reachability.failedAt) reachability.answered();
+  }
+
   /** True while the producer's last ask on this node was not answered. */
   isUnreachable(producer: string): boolean {
     return this.#lines.get(producer)?.reachability.unreachable ?? false;

@@ -1,7 +1,7 @@
 import type { Clock } from '../message/clock.js';
 import type { BackgroundService } from '../runtime/background-service.js';
 import { Loop } from '../runtime/loop.js';
-import type { CatalogStore } from '../store/catalog-store.js';
+import type { CatalogStore, Producer } from '../store/catalog-store.js';
 import type { ClaimedCheck } from '../store/check-store.js';
 import type { LookupStore } from '../store/lookup-store.js';
 import { AskQueue } from './ask-queue.js';
@@ -83,9 +83,37 @@ export class CheckBack implements BackgroundService {
     return this.#now.check(transactionId);
   }
 
-  /** False while the producer's last ask on this node was not answered. */
-  reachable(producer: string): boolean {
-    return !this.#queue.isUnreachable(producer);
+  /** Names of those of the producers that can be asked: there is a way, and the last ask of this node was answered. */
+  async reachable(producers: readonly Producer[]): Promise<Set<string>> {
+    const reachable = new Set<string>();
+    const ofAsker = new Map<ProducerAsker, string[]>();
+    for (const producer of producers) {
+      const asker = this.parts.askers.find((each) => each.canAsk(producer));
+      if (asker) ofAsker.set(asker, [...(ofAsker.get(asker) ?? []), producer.name]);
+    }
+    for (const [asker, names] of ofAsker) {
+      const since = await asker.openSince?.(names);
+      for (const name of names) {
+        const openSince = since?.get(name);
+        if (openSince !== undefined) this.#queue.openSince(name, openSince);
+        else if (since) continue;
+        if (!this.#queue.isUnreachable(name)) reachable.add(name);
+      }
+    }
+    return reachable;
+  }
+
+  /**
+   * To be called when there is somebody new to ask for a producer: what was put off for want of one (up to `reviveMax`) is
+   * asked within a poll.
+   */
+  async revive(producer: string): Promise<void> {
+    const { store, settings, clock } = this.parts;
+    const now = clock.now();
+    this.forget(producer);
+    this.#queue.openSince(producer, now);
+    const { backoffMsMax, reviveMax } = settings;
+    if ((await store.makeDue(producer, now, now + backoffMsMax + 1, reviveMax)) > 0) this.#loop.wake();
   }
 
   /** To be called when a producer was changed or deleted: its next ask uses the new row. */
@@ -107,6 +135,10 @@ export class CheckBack implements BackgroundService {
   async #place(name: string, checks: ClaimedCheck[], now: number): Promise<void> {
     const { settings } = this.parts;
     const { asker } = await this.#producers.find(name);
+    if (asker?.openSince && this.#queue.openUntil(name) > now) {
+      // It may have come back at another node.
+      this.#queue.openSince(name, (await asker.openSince([name])).get(name) ?? 0);
+    }
     const openUntil = asker ? this.#queue.openUntil(name) : now + settings.backoffMsMax;
     if (openUntil <= now) {
       // An ask and what is stored of it must end under the claim.

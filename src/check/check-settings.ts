@@ -31,6 +31,8 @@ export interface CheckSettings {
    * within 60 s after its producer has come back.
    */
   backoffMsMax: number;
+  /** Checks of a producer that are made due at most, when there is somebody new to ask. Default 1,000. */
+  reviveMax: number;
   /** How long a producer's row is used before it is read again. Default 5 s. */
   producerCacheMs: number;
 }
@@ -50,5 +52,6 @@ export const defaultCheckSettings: CheckSettings = {
   historyMax: 100,
   backoffMs: 1_000,
   backoffMsMax: 55_000,
+  reviveMax: 1_000,
   producerCacheMs: 5_000,
 };

@@ -1,10 +1,10 @@
 import { CallbackFailure, type CallbackAnswer, type CallbackClient } from '../callback/callback-client.js';
 import { signedHeaders } from '../callback/signer.js';
-import { textWithBody } from '../message/body-json.js';
 import type { Clock } from '../message/clock.js';
 import type { CheckOutcome } from '../message/transaction.js';
 import type { Producer, SigningSecrets } from '../store/catalog-store.js';
 import type { CheckAnswer, CheckQuestion, ProducerAsker } from './producer-asker.js';
+import { questionText } from './question.js';
 
 const resolutions: ReadonlySet<unknown> = new Set<CheckOutcome>(['commit', 'rollback', 'unknown']);
 
@@ -27,7 +27,7 @@ export class HttpAsker implements ProducerAsker {
     secrets: SigningSecrets | null,
     signal: AbortSignal,
   ): Promise<CheckAnswer> {
-    if (!producer.checkBack) return { outcome: 'unreachable', error: 'the producer has no check-back' };
+    if (producer.checkBack?.type !== 'http') return { outcome: 'unreachable', error: 'the producer has no check-back' };
     // An unsigned question is never sent: the producer could not tell it from anybody's.
     if (!secrets) return { outcome: 'unreachable', error: 'the producer has no signing secret' };
     const { check } = question;
@@ -40,25 +40,6 @@ export class HttpAsker implements ProducerAsker {
       return { outcome: outcomeOfFailure(error), error: error.message };
     }
   }
-}
-
-/**
- * `{transactionId, producer, attempt, preparedAt, askedAt, instance, messages:[{id, topic, key, tag, headers, body}]}`.
- * Both times are of the store's clock, so that their difference is the transaction's age.
- */
-export function questionText({ check, messages, askedAt }: CheckQuestion): string {
-  const head = JSON.stringify({
-    transactionId: check.transactionId,
-    producer: check.producer,
-    attempt: check.attempt,
-    preparedAt: new Date(check.preparedAt).toISOString(),
-    askedAt: new Date(askedAt).toISOString(),
-    instance: check.instance,
-  });
-  const texts = messages.map(({ id, topic, key, tag, headers, body }) =>
-    textWithBody({ id, topic, key, tag, headers }, body),
-  );
-  return `${head.slice(0, -1)},"messages":[${texts.join(',')}]}`;
 }
 
 /** Reads an answer strictly: status 200 and a JSON object whose `resolution` is one of the three words. */

@@ -16,6 +16,7 @@ export function backoffAfter(failures: number, { backoffMs, backoffMsMax }: Back
 export class Reachability {
   #failures = 0;
   #openUntil = 0;
+  #failedAt = 0;
   #round = 0;
 
   constructor(private readonly backoff: Backoff) {}
@@ -30,6 +31,11 @@ export class Reachability {
     return this.#round;
   }
 
+  /** When an ask was last without an answer (epoch ms); 0 when none was. */
+  get failedAt(): number {
+    return this.#failedAt;
+  }
+
   /** When it may be asked again (epoch ms). */
   get openUntil(): number {
     return this.#openUntil;
@@ -39,6 +45,7 @@ export class Reachability {
     return now < this.#openUntil;
   }
 
+  /** It answered, or somebody else is there to be asked. */
   answered(): void {
     this.#failures = 0;
     this.#openUntil = 0;
@@ -48,6 +55,7 @@ export class Reachability {
   failed(round: number, now: number): void {
     if (round !== this.#round) return;
     this.#failures += 1;
+    this.#failedAt = now;
     this.#round += 1;
     this.#openUntil = now + backoffAfter(this.#failures, this.backoff);
   }

@@ -57,6 +57,12 @@ export const settingSchemas = {
   checkAgeMaxMs: integer(1_000, yearMs).default(3 * dayMs),
   /** How long one check waits for its answer. */
   checkTimeoutMs: integer(100, 60_000).default(5_000),
+  /** Streams that this node holds open, over which producers are asked. */
+  streamsMax: integer(1, 1_000_000).default(10_000),
+  /** Of one producer. */
+  streamsPerProducerMax: integer(1, 1_000_000).default(1_000),
+  /** Between two signs of life of a stream; it is dead after two that are missing. */
+  streamHeartbeatMs: integer(50, 60_000).default(10_000),
   /** How long rolled-back messages and the rows of resolved transactions are kept. */
   rolledBackRetentionMs: integer(1_000, 10 * yearMs).default(3 * dayMs),
   /** How long settled messages of a topic are kept, where the topic does not say otherwise. */

@@ -28,6 +28,13 @@ export class ProducerCatalog {
     return producer.firstCheckAfterMs ?? this.defaults.firstCheckAfterMs;
   }
 
+  /** Creates the producer where it is unknown and may be created. `producer-not-found` where it may not. */
+  async ensure(name: string): Promise<void> {
+    // Not from memory: another node may have deleted it.
+    this.#cache.forget(name);
+    await this.#cache.get(name);
+  }
+
   /** To be called when the producer was changed or deleted. */
   forget(name: string): void {
     this.#cache.forget(name);

@@ -30,6 +30,7 @@ export const problemStatus = {
   'body-too-large': 413,
   'unsupported-media-type': 415,
   'not-owner': 421,
+  'upgrade-required': 426,
   overloaded: 429,
   internal: 500,
   'not-implemented': 501,

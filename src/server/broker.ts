@@ -4,6 +4,7 @@ import { CheckBack } from '../check/check-back.js';
 import { silentCheckObserver, type CheckObserver } from '../check/check-observer.js';
 import { defaultCheckSettings } from '../check/check-settings.js';
 import { HttpAsker } from '../check/http-asker.js';
+import type { ProducerStreams } from '../check/stream/producer-streams.js';
 import type { Settings } from '../config/settings.js';
 import { Pull } from '../deliver/pull.js';
 import type { QueueBridgeEvents } from '../deliver/queue-bridge-settings.js';
@@ -34,6 +35,7 @@ import type { MessageStore } from '../store/message-store.js';
 import { consumerFactory } from './consumers.js';
 import { DurabilityWatch } from './durability-watch.js';
 import type { Engine } from './engine.js';
+import { producerStreams } from './producer-streams.js';
 
 /** Items of one database transaction of the half stage at most. */
 const batchItemsMax = 500;
@@ -70,6 +72,7 @@ export class Broker {
   readonly sender: Sender;
   readonly targets: TargetGuard;
   readonly checks: CheckBack;
+  readonly streams: ProducerStreams;
   readonly relay: Relay;
   readonly pull: Pull;
   readonly durability: DurabilityWatch;
@@ -99,6 +102,8 @@ export class Broker {
     this.relay.events.on('removed', ({ topic, group }) => this.#removeQueue(topic, group));
     this.schedule = new ScheduleLoop(store.schedule, this.relay, this.clock, logger);
     this.pull = new Pull((topic, group) => this.relay.owned(topic, group), this.clock);
+    const onOpened = (producer: string) => this.checks.revive(producer);
+    this.streams = producerStreams(settings, store, { nodeId: this.id, clock: this.clock, logger, onOpened });
     this.checks = this.#makeChecks();
     this.durability = new DurabilityWatch(store, settings.durability, this.clock, logger);
     this.retention = this.#makeRetention();
@@ -106,17 +111,27 @@ export class Broker {
     if (this.#storeClock) this.#background.push(this.#storeClock);
   }
 
+  /** Where an application in this process lets itself be asked how its transactions ended, before every other way. */
+  get answerers(): Pick<ProducerStreams, 'register'> {
+    return this.streams;
+  }
+
   /** Reads the store's clock and durability, registers this node and begins to work. Throws when the store is away. */
   async start(): Promise<void> {
     await this.#storeClock?.runOnce();
     await this.durability.runOnce();
     await this.relay.start();
+    this.streams.start();
     for (const service of this.#background) service.start();
   }
 
   /** Hands its subscriptions over; everything else goes on, so that requests in hand can be finished. Never rejects. */
   handOver(): Promise<void> {
-    this.#handingOver ??= this.relay.stop().catch((error: unknown) => this.#report(error));
+    // The rows of its streams go with the row of this node, so nothing of them may be written after that.
+    this.#handingOver ??= this.streams
+      .stop()
+      .then(() => this.relay.stop())
+      .catch((error: unknown) => this.#report(error));
     return this.#handingOver;
   }
 
@@ -214,7 +229,7 @@ export class Broker {
       lookup: store.lookup,
       readMessages: (ids) => store.lanes.readMessages(ids),
       resolve: (transactionId, resolution) => this.transactions.resolve(transactionId, resolution, 'check'),
-      askers: [new HttpAsker(this.#callbacks, this.clock, checkTimeoutMs)],
+      askers: [this.streams.asker, new HttpAsker(this.#callbacks, this.clock, checkTimeoutMs)],
       clock: this.clock,
       settings: { ...defaultCheckSettings, checkIntervalMs, checkMax, checkAgeMaxMs, checkTimeoutMs },
       logger,

@@ -7,11 +7,13 @@ import { controllers } from '../api/controllers.js';
 import { DirectRoutes } from '../api/direct-routes.js';
 import { createFastifyEdge } from '../api/fastify-edge.js';
 import { ForwardTargets } from '../api/forward-targets.js';
+import { NodeAsker } from '../api/node-asker.js';
 import { NodeClient } from '../api/node-client.js';
 import { OwnerRoute } from '../api/owner-route.js';
 import { ProblemFilter } from '../api/problem-filter.js';
 import type { RouteTable } from '../api/route-table.js';
 import { SERVICES, type Services } from '../api/services.js';
+import { addStreamRoute } from '../api/stream-route.js';
 import { SubscriptionChanges } from '../api/subscription-changes.js';
 import { buildQuietly } from './quiet-nest.js';
 
@@ -56,6 +58,9 @@ export async function createHttpApp(
   server.addHook('onClose', () => nodes.close());
   const direct = new DirectRoutes(controllers, services.logger);
   await direct.addTo(server);
+  await addStreamRoute(server, services);
+  const { logger, streams } = services;
+  streams.askOthersBy(new NodeAsker(nodes, logger, streams.settings.askTimeoutMs));
   const app = await buildQuietly(async () => {
     // A factory of its own: the shared one remembers options, which an application around this broker sets otherwise.
     const built = await new Factory().create<NestFastifyApplication>(

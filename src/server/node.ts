@@ -139,7 +139,7 @@ async function startBroker(broker: Broker, { settings, store }: NodeParts, url: 
 async function servicesOf({ settings, logger, metrics, store, engine }: NodeParts, broker: Broker): Promise<Services> {
   const { storeId, nodeSecret } = await store.nodes.identity();
   const gauges = new BacklogGauges(metrics.registry, store.lookup, store.subscriptions, broker.clock, logger);
-  const { clock, topics, producers, transactions, sender, targets, checks, relay, pull, durability } = broker;
+  const { clock, topics, producers, transactions, sender, targets, checks, streams, relay, pull, durability } = broker;
   return {
     store,
     clock,
@@ -157,6 +157,7 @@ async function servicesOf({ settings, logger, metrics, store, engine }: NodePart
     relay,
     pull,
     checks,
+    streams,
     removeQueue: (topic, group) => engine.queues.open(topic, group).obliterate(),
     metrics: {
       contentType: metrics.registry.contentType,

@@ -36,6 +36,8 @@ const expected: Record<string, Access> = {
   'GET /v1/producers/:producer': ['produce', 'admin'],
   'DELETE /v1/producers/:producer': ['produce', 'admin'],
   'POST /v1/producers/:producer/rotate-secret': ['produce', 'admin'],
+  'GET /v1/producers/:producer/checks': ['produce', 'admin'],
+  'POST /internal/producers/:producer/ask': 'node',
   'GET /v1/producers': ['admin'],
   'GET /v1/dead-letters': ['admin'],
   'POST /v1/dead-letters/redrive': ['admin'],

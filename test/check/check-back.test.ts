@@ -140,14 +140,14 @@ describe('CheckBack', () => {
     const { state, checks } = await fixture.transaction('t-00');
     expect(state).toBe('prepared');
     expect(checks.every(({ outcome }) => outcome === 'unreachable')).toBe(true);
-    expect(checkBack.reachable('shop')).toBe(false);
+    expect(await fixture.reachable(checkBack, 'shop')).toBe(false);
     const asks = fixture.observed.length;
     expect(asks).toBeLessThan(120);
 
     await server.listen(port);
     server.reply = commit;
     for (let second = 0; second < 60; second += 1) await fixture.pass(checkBack, 1_000);
-    expect(checkBack.reachable('shop')).toBe(true);
+    expect(await fixture.reachable(checkBack, 'shop')).toBe(true);
     for (const id of ids) expect((await fixture.transaction(id)).state).toBe('committed');
   });
 
@@ -302,7 +302,7 @@ describe('CheckBack', () => {
       server.reply = commit;
       await checkBack.checkNow('a');
       expect((await fixture.transaction('a')).state).toBe('committed');
-      expect(checkBack.reachable('shop')).toBe(true);
+      expect(await fixture.reachable(checkBack, 'shop')).toBe(true);
     });
 
     it('asks nothing about final and unknown transactions', async () => {

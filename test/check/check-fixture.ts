@@ -99,6 +99,12 @@ export class CheckFixture {
     return view;
   }
 
+  /** Whether a producer is shown as reachable. */
+  async reachable(checkBack: CheckBack, name: string): Promise<boolean> {
+    const { producer } = (await this.store.catalog.getProducer(name))!;
+    return (await checkBack.reachable([producer])).has(name);
+  }
+
   /** Moves the clock and runs what is due then. */
   async pass(checkBack: CheckBack, ms: number): Promise<void> {
     this.clock.time += ms;

@@ -12,10 +12,7 @@ const question: CheckQuestion = {
   check: {
     transactionId: 'tx.1',
     producer: 'shop',
-    state: 'prepared',
-    claimToken: 'token',
     attempt: 3,
-    answered: 1,
     preparedAt: Date.UTC(2030, 0, 2, 3, 4, 5, 6),
     instance: 'pod-1',
     messageIds: ['m-1', 'm-2'],

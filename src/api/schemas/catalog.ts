@@ -29,7 +29,7 @@ export const producerInput = z
   .strictObject({
     checkBack: checkBack
       .optional()
-      .meta({ description: 'How the producer is asked. Absent: it is shown as unreachable.' }),
+      .meta({ description: 'How the producer is asked. Absent: over the streams that its instances hold open.' }),
     firstCheckAfterMs: checkMs.optional(),
     checkIntervalMs: checkMs.optional(),
     checkMax: integer(1, bounds.checkMaxMax).optional().meta({ description: 'Answered checks before parking.' }),

@@ -1,0 +1,34 @@
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+/** Headers that offer another protocol. */
+const offers = new Set(['upgrade', 'connection', 'http2-settings']);
+
+/**
+ * Upgrade requests for WebSockets at this path, as the event `upgrade` of what is answered. As soon as anybody listens
+ * for upgrades, Node hands over every request that offers one as a bare connection, also the offer of HTTP/2 that some
+ * clients make with every request: all others are given back, to be answered as requests without an offer.
+ */
+export function upgradesOf(server: Server, path: string): Server {
+  const pattern = new RegExp(`^${path.replace(/:[a-z]+/gi, '[^/]+')}$`);
+  const wanted = new EventEmitter();
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
+    if (isWebSocket && pattern.test(request.url?.split('?', 1)[0] ?? '')) wanted.emit('upgrade', request, socket, head);
+    else giveBack(server, request, socket, head);
+  });
+  // The plugin only listens to it.
+  return wanted as Server;
+}
+
+function giveBack(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { method, url, httpVersion, rawHeaders } = request;
+  let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!;
+    if (!offers.has(name.toLowerCase())) text += `${name}: ${rawHeaders[index + 1]}\r\n`;
+  }
+  socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, 'latin1'), head]));
+  server.emit('connection', socket);
+}
