@@ -10,6 +10,14 @@ import { packageVersion } from '../../server/version.js';
 import { HALFBOX_OPTIONS, type HalfboxModuleOptions } from './halfbox-options.js';
 import { NestLog } from './nest-log.js';
 
+/** Something in this application that uses the broker. */
+export interface BrokerUser {
+  /** Finishes what is in hand; called before the broker stops. */
+  close(): Promise<void>;
+  /** What is under way and has not reached the broker yet, in words; for `settled()` of the testing kit. */
+  pending?(): string[];
+}
+
 /** Bound of one call of {@link HalfboxBroker.send} and of a topic's creation. */
 const callMs = 10_000;
 
@@ -25,7 +33,7 @@ export class HalfboxBroker<Topics extends TopicMap = AnyTopics> {
   readonly caller: Caller;
   protected readonly settings: Settings;
   protected readonly logger: Logger;
-  readonly #users = new Set<() => Promise<void>>();
+  protected readonly users = new Set<BrokerUser>();
   #starting: Promise<RunningNode> | undefined;
   #running: RunningNode | undefined;
   #stopping: Promise<void> | undefined;
@@ -64,10 +72,10 @@ export class HalfboxBroker<Topics extends TopicMap = AnyTopics> {
     return (await this.client.send(list, { timeoutMs: callMs })).messages;
   }
 
-  /** Something that uses the broker: it is closed before the broker stops. Answers how to forget it. */
-  usedBy(close: () => Promise<void>): () => void {
-    this.#users.add(close);
-    return () => void this.#users.delete(close);
+  /** It is closed before the broker stops. Answers how to forget it. */
+  usedBy(user: BrokerUser): () => void {
+    this.users.add(user);
+    return () => void this.users.delete(user);
   }
 
   /** Closes what uses it, finishes what is in hand within `shutdownMs`, and closes everything. */
@@ -110,7 +118,7 @@ export class HalfboxBroker<Topics extends TopicMap = AnyTopics> {
     const failed = (error: unknown): void => {
       this.logger.error({ err: error }, 'something that uses the embedded broker did not close');
     };
-    await Promise.all([...this.#users].map((close) => close().catch(failed)));
+    await Promise.all([...this.users].map((user) => user.close().catch(failed)));
     await (await this.#starting?.catch(() => undefined))?.stop();
     this.#running = undefined;
   }
