@@ -64,7 +64,7 @@ export class Consumer<Body = unknown> {
       lost: (delivery) => this.#lost(delivery),
       failed: (error) => this.#report(error, 'extend'),
     });
-    this.#settlements = new Settlements(client, topic, this.group, {
+    this.#settlements = new Settlements(at, {
       settled: (count, kind) => {
         this.#counts.ended(kind, count);
         this.#receiver.wake();
@@ -130,17 +130,15 @@ export class Consumer<Body = unknown> {
     const extend = (delivery: HeldDelivery, visibilityMs: number) => this.#visibility.extend(delivery, visibilityMs);
     for (const delivery of deliveries) {
       const held = new HeldDelivery(this.group, delivery, expiresAt, extend);
-      if (this.#stopping) this.#settlements.add(held, { kind: 'release' });
-      else {
-        this.#waiting.add(held);
-        this.#visibility.hold(held);
-      }
+      this.#waiting.add(held);
+      this.#visibility.hold(held);
     }
     if (deliveries.length > 0) this.#prefetch.sampled(deliveries[0]!.message);
     this.#begin();
   }
 
   #begin(): void {
+    if (this.#stopping) return;
     for (const delivery of this.#waiting) {
       if (this.#running.size >= this.#options.concurrency) return;
       this.#waiting.delete(delivery);
@@ -177,17 +175,22 @@ export class Consumer<Body = unknown> {
 
   async #stop(): Promise<void> {
     this.#stopping = true;
+    this.#ending.abort();
     const endAt = performance.now() + this.#options.stopMs;
+    // Given back only then: a call that still waits for messages would get them again.
+    const givenBack = this.#receiver.stop().then(() => this.#giveBack());
+    await Promise.all([givenBack, this.#ended(endAt)]);
+    this.#counts.lost += this.#running.size;
+    await this.#settlements.drain(Math.max(endAt, performance.now() + lastEndsMs));
+    this.#visibility.stop();
+  }
+
+  #giveBack(): void {
     for (const delivery of this.#waiting) {
       this.#visibility.drop(delivery);
       this.#settlements.add(delivery, { kind: 'release' });
     }
     this.#waiting.clear();
-    this.#ending.abort();
-    await Promise.all([this.#receiver.stop(), this.#ended(endAt)]);
-    this.#counts.lost += this.#running.size;
-    await this.#settlements.drain(Math.max(endAt, performance.now() + lastEndsMs));
-    this.#visibility.stop();
   }
 
   /** Resolves when no handler runs, or when the running ones have had their time. */

@@ -10,6 +10,8 @@ import type { Verdict } from './failure.js';
 const callsMax = 4;
 const retryMsMin = 100;
 const retryMsMax = 2_000;
+/** However long a broker asks to wait: what ends meanwhile must be told in its time too. */
+const triesPerVisibility = 8;
 
 interface Ended {
   delivery: HeldDelivery;
@@ -49,9 +51,7 @@ export class Settlements {
   #idle: (() => void)[] = [];
 
   constructor(
-    private readonly client: HalfboxClient,
-    private readonly topic: string,
-    private readonly group: string,
+    private readonly at: { client: HalfboxClient; topic: string; group: string; visibilityMs: number },
     private readonly listener: SettlementListener,
   ) {}
 
@@ -124,7 +124,7 @@ export class Settlements {
   }
 
   #tell(verdict: Verdict, receipts: string[]): Promise<SettleResults> {
-    const { client, topic, group } = this;
+    const { client, topic, group } = this.at;
     if (verdict.kind === 'ack') return client.ack(topic, group, { receipts } satisfies Ack);
     const nack: Nack = { receipts };
     if (verdict.kind === 'release') nack.release = true;
@@ -166,10 +166,9 @@ export class Settlements {
     this.#less(batch.length - again.length);
     alike.waiting.unshift(...again);
     const asked = error instanceof BrokerRefused ? error.retryAfterMs : undefined;
-    const waitMs = Math.max(asked ?? 0, Math.min(retryMsMin * 2 ** Math.min(this.#failures - 1, 10), retryMsMax));
-    // Still once before the first of them expires.
-    const first = Math.min(...again.map(({ delivery }) => delivery.expiresAt));
-    this.#retryAt = Math.max(now + retryMsMin, Math.min(now + waitMs, first - retryMsMin));
+    const longestMs = Math.min(retryMsMax, this.at.visibilityMs / triesPerVisibility);
+    const waitMs = Math.max(asked ?? 0, retryMsMin * 2 ** Math.min(this.#failures - 1, 10));
+    this.#retryAt = now + Math.min(waitMs, longestMs);
   }
 
   #lose(delivery: HeldDelivery, why: string, cause?: unknown): void {

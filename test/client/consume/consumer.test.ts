@@ -1,4 +1,4 @@
-import { Consumer, Reject, Retry, type DeliveryContext } from '../../../src/client/index.js';
+import { Reject, Retry, type Consumer, type DeliveryContext } from '../../../src/client/index.js';
 import { until } from '../../queue/until.js';
 import { Consuming, Gate } from './consuming.js';
 
