@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { pino } from 'pino';
+import { dialects, type Dialect } from './client/local/dialect.js';
+import { createStatements } from './client/local/tables.js';
 import { readEnvironment } from './config/read-environment.js';
 import { SettingsError } from './config/settings-error.js';
 import { startNode, type RunningNode } from './server/node.js';
@@ -61,5 +63,13 @@ program
   .action(async () => {
     const ran = await migrate(readEnvironment(process.env).storeUrl).catch(fail);
     console.log(ran.length === 0 ? 'The schema is up to date.' : `Ran ${ran.join(', ')}.`);
+  });
+program
+  .command('client-sql')
+  .description("print the SQL that makes Halfbox's tables in an application's database")
+  .addOption(new Option('--dialect <dialect>', 'of the database').choices(dialects).makeOptionMandatory())
+  .option('--schema <schema>', 'of PostgreSQL; without it the first one of the search path')
+  .action(({ dialect, schema }: { dialect: Dialect; schema?: string }) => {
+    for (const statement of createStatements(dialect, schema)) console.log(`${statement};`);
   });
 await program.parseAsync();

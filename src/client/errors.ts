@@ -129,3 +129,36 @@ export class LocalTransactionTimeout extends HalfboxError {
     super(`the local transaction of ${transactionId} took longer than ${limitMs} ms and was rolled back`);
   }
 }
+
+/**
+ * The database rolled the local transaction back while its work went on, after an error that the work swallowed (a deadlock,
+ * a statement that failed in PostgreSQL). Nothing of it is committed, except what the work wrote after that on MySQL.
+ */
+export class LocalTransactionLost extends HalfboxError {
+  readonly code = 'local-transaction-lost';
+
+  constructor(
+    readonly transactionId: string,
+    cause?: unknown,
+  ) {
+    super(`the database rolled back the local transaction of ${transactionId} before its work ended`, { cause });
+  }
+}
+
+/** The id belongs to a transaction that has committed, or that runs now: its work is not run a second time. Nothing was done. */
+export class TransactionRepeated extends HalfboxError {
+  readonly code = 'transaction-repeated';
+
+  constructor(readonly transactionId: string) {
+    super(`transaction ${transactionId} has committed already, or runs now`);
+  }
+}
+
+/** A local transaction was begun in the work of another one on the same database. Use the work's manager. Nothing was done. */
+export class NestedLocalTransaction extends HalfboxError {
+  readonly code = 'nested-local-transaction';
+
+  constructor() {
+    super('a local transaction was begun in the work of another one: write with the manager that the work is given');
+  }
+}

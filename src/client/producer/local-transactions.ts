@@ -9,6 +9,8 @@ export interface LocalTransactionOptions {
   firstCheckAfterMs?: number | undefined;
   /** Bound of the local transaction, after which it is rolled back. */
   timeoutMs?: number | undefined;
+  /** Of the local transaction. Default: the database's. */
+  isolation?: 'READ UNCOMMITTED' | 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE' | undefined;
 }
 
 /** A transaction whose local part is committed. */

@@ -1,0 +1,29 @@
+import type { Dialect } from './dialect.js';
+
+/** What the drivers say of an error: `code` of PostgreSQL and SQLite, `errno` of MySQL. */
+interface DriverError {
+  code?: unknown;
+  errno?: unknown;
+}
+
+/** The driver's own error; TypeORM wraps it. */
+function driverError(error: unknown): DriverError {
+  const wrapped = (error as { driverError?: unknown } | undefined)?.driverError ?? error;
+  return (wrapped ?? {}) as DriverError;
+}
+
+/** A row with the same primary or unique key is there. */
+export function isDuplicateKey(dialect: Dialect, error: unknown): boolean {
+  const { code, errno } = driverError(error);
+  if (dialect === 'mysql') return errno === 1062;
+  if (dialect === 'postgres') return code === '23505';
+  return code === 'SQLITE_CONSTRAINT_PRIMARYKEY' || code === 'SQLITE_CONSTRAINT_UNIQUE';
+}
+
+/** Another transaction holds what this one needs (lock wait, deadlock, serialization, a busy file): it may go well later. */
+export function isLockConflict(dialect: Dialect, error: unknown): boolean {
+  const { code, errno } = driverError(error);
+  if (dialect === 'mysql') return errno === 1205 || errno === 1213 || errno === 3572;
+  if (dialect === 'postgres') return code === '40001' || code === '40P01' || code === '55P03';
+  return typeof code === 'string' && (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'));
+}

@@ -1,0 +1,202 @@
+import type { EntityManager } from 'typeorm';
+import type { Logger } from '../../runtime/logger.js';
+import type { Message, ResolvedTransaction } from '../contract.js';
+import { BrokerRefused, OutcomeUnknown, TransactionFenced, TransactionRepeated } from '../errors.js';
+import type { LocalTransactionOptions } from '../producer/local-transactions.js';
+import type { TransactionCalls } from '../producer/transaction-calls.js';
+import type { Fence } from './fence.js';
+import { within, type HeldTransaction } from './in-hand.js';
+import { openLocalConnection, type LocalConnection } from './local-connection.js';
+import { OpenWork } from './open-work.js';
+
+/** What the transactions of one producer have in common. */
+export interface TransactionParts {
+  producer: string;
+  fence: Fence;
+  calls: TransactionCalls;
+  /** Bound of a COMMIT and of a ROLLBACK, each. */
+  endMsMax: number;
+  logger: Logger;
+}
+
+/** Refusals after which no check-back will commit the messages. */
+const neverCommitted = new Set(['transaction-already-rolled-back', 'transaction-not-found']);
+
+/**
+ * One local transaction and its half messages. The order of its steps is what keeps the two together:
+ * it is in hand before anything is prepared and until its end is known, so that no check-back of this process fences it; its
+ * fence row is its first statement; the broker is told `commit` only after the COMMIT was answered, and `rollback` only
+ * when nothing is committed for certain. Everything else is left to check-back, which reads the fence.
+ */
+export class LocalTransaction {
+  readonly #work: OpenWork;
+  readonly #held: HeldTransaction;
+  #isPrepared = false;
+  /** A statement or the work may still be running. */
+  #isBusy = false;
+
+  /** @param isIdGiven the id is not ours, so that another attempt may run under it */
+  constructor(
+    private readonly parts: TransactionParts,
+    readonly id: string,
+    private readonly isIdGiven: boolean,
+    limitMs: number,
+  ) {
+    this.#work = new OpenWork(parts.fence.dataSource);
+    this.#held = parts.fence.inHand.take(id, limitMs);
+  }
+
+  /** No longer in hand. Repeating it does nothing. */
+  end(): void {
+    this.#work.close();
+    this.#held.release();
+  }
+
+  /** Stores the half messages. When it rejects they may be stored all the same; check-back then rolls them back. */
+  async prepare(messages: readonly Message[], { firstCheckAfterMs }: LocalTransactionOptions): Promise<void> {
+    const { producer, fence, calls } = this.parts;
+    const transaction = {
+      id: this.id,
+      producer,
+      instance: fence.instance,
+      messages: [...messages],
+      ...(firstCheckAfterMs !== undefined && { firstCheckAfterMs }),
+    };
+    const { state } = await this.#held.inTime(calls.prepare(transaction));
+    if (state === 'committed') throw new TransactionRepeated(this.id);
+    if (state === 'rolled_back') throw new TransactionFenced(this.id);
+    this.#isPrepared = true;
+  }
+
+  /**
+   * Runs the work in a local transaction and commits it.
+   * @param beforeCommit prepares what the work added; answers false when it added nothing, so that no fence is needed
+   */
+  async runLocally<Result>(
+    work: (manager: EntityManager) => Promise<Result>,
+    { isolation }: LocalTransactionOptions,
+    beforeCommit: () => Promise<boolean>,
+  ): Promise<Result> {
+    const { fence } = this.parts;
+    const connection = await this.#connect();
+    let result: Result;
+    try {
+      await this.#step(() => connection.begin(isolation));
+      await this.#enter(connection);
+      result = await this.#step(() => this.#work.run(async () => work(connection.manager)));
+      await this.#step(() => fence.confirm(connection.runner, this.id));
+      if (!(await beforeCommit())) await this.#step(() => fence.leave(connection.runner, this.id));
+      this.#held.assertInTime();
+    } catch (error) {
+      throw await this.#undo(connection, error);
+    }
+    await this.#commit(connection);
+    return result;
+  }
+
+  /** The broker's answer to the commit; undefined when none came, so that check-back commits the messages. */
+  async makeVisible(): Promise<ResolvedTransaction | undefined> {
+    try {
+      return await this.parts.calls.commit(this.id);
+    } catch (error) {
+      if (error instanceof BrokerRefused && neverCommitted.has(error.code)) throw error;
+      const fields = { err: error, transactionId: this.id };
+      this.parts.logger.warn(fields, 'the broker did not answer a commit; check-back will commit the messages');
+      return undefined;
+    }
+  }
+
+  async #connect(): Promise<LocalConnection> {
+    try {
+      return await openLocalConnection(this.parts.fence.dataSource, (under) => this.#held.inTime(under));
+    } catch (error) {
+      // It never began, and never will.
+      this.end();
+      await this.#rollBackMessages();
+      throw error;
+    }
+  }
+
+  async #enter({ runner }: LocalConnection): Promise<void> {
+    try {
+      await this.#step(() => this.parts.fence.enter(runner, this.id));
+    } catch (error) {
+      throw new NotEntered(error);
+    }
+  }
+
+  async #step<Result>(act: () => Promise<Result>): Promise<Result> {
+    this.#isBusy = true;
+    const idle = () => void (this.#isBusy = false);
+    const running = act();
+    running.then(idle, idle);
+    return this.#held.inTime(running);
+  }
+
+  /** Rolls back; answers the error that the caller gets. */
+  async #undo(connection: LocalConnection, failure: unknown): Promise<unknown> {
+    this.#work.close();
+    const { error, isRolledBack } = await this.#rollBack(connection, failure);
+    this.end();
+    // Where somebody has committed under this id the messages are theirs.
+    if (isRolledBack && !(error instanceof TransactionRepeated)) await this.#rollBackMessages();
+    return error;
+  }
+
+  /** @returns whether nothing is committed for certain */
+  async #rollBack(connection: LocalConnection, failure: unknown): Promise<{ error: unknown; isRolledBack: boolean }> {
+    const { fence, logger } = this.parts;
+    let error = failure instanceof NotEntered ? failure.cause : failure;
+    // A ROLLBACK behind a statement that still runs would wait for it, and the work could go on after it.
+    if (this.#isBusy) return { error, isRolledBack: await connection.discard() };
+    try {
+      await this.#inEndTime(connection.rollback());
+      if (failure instanceof NotEntered) {
+        error = await this.#inEndTime(fence.refusal(connection.runner, this.id, error));
+      }
+      await connection.release();
+      return { error, isRolledBack: true };
+    } catch (cause) {
+      logger.warn({ err: cause, transactionId: this.id }, 'a local ROLLBACK failed');
+      return { error, isRolledBack: await connection.discard() };
+    }
+  }
+
+  async #commit(connection: LocalConnection): Promise<void> {
+    try {
+      await this.#inEndTime(connection.commit());
+    } catch (error) {
+      this.#work.close();
+      await connection.discard();
+      throw new OutcomeUnknown(this.id, error);
+    }
+    this.end();
+    await connection.release();
+  }
+
+  /** Spares the broker a check-back. Nothing depends on it. */
+  async #rollBackMessages(): Promise<void> {
+    if (!this.#isPrepared) return;
+    const { fence, calls, logger } = this.parts;
+    try {
+      // Another attempt under the same id may come after this one: only when the fence keeps it out the messages may go.
+      if (this.isIdGiven && (await fence.settle(this.id)) !== 'rolled_back') return;
+      await calls.rollback(this.id);
+    } catch (error) {
+      const fields = { err: error, transactionId: this.id };
+      logger.warn(fields, 'the broker was not told of a rollback; check-back will roll the messages back');
+    }
+  }
+
+  #inEndTime<Result>(under: Promise<Result>): Promise<Result> {
+    const { endMsMax } = this.parts;
+    return within(endMsMax, under, () => new Error(`the database did not answer within ${endMsMax} ms`));
+  }
+}
+
+/** The fence row could not be written. */
+class NotEntered extends Error {
+  constructor(override readonly cause: unknown) {
+    super('the fence row was not written');
+  }
+}
