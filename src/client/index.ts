@@ -1,4 +1,6 @@
 /** What a producer or consumer imports from `halfbox/client`. It needs no NestJS. */
+export { connect, Connection } from './connect.js';
+export { EndpointsCaller, type EndpointsCallerOptions } from './broker/endpoints-caller.js';
 export { HttpCaller, type HttpCallerOptions } from './broker/http-caller.js';
 export { HalfboxClient, type CallOptions } from './broker/halfbox-client.js';
 export type { Call, CallAnswer, Caller } from './broker/caller.js';
@@ -10,6 +12,7 @@ export type { AnyTopics, TopicMap, TopicMessage } from './producer/topic-map.js'
 export type {
   FinishedTransaction,
   LocalTransactionOptions,
+  LocalTransactions,
   MessageWork,
   OpenTransaction,
   Work,
@@ -17,6 +20,9 @@ export type {
 export { TransactionSender } from './producer/transaction-sender.js';
 export type { TransactionCalls } from './producer/transaction-calls.js';
 export type { Answer, Answerer, Question } from './check/answerer.js';
+export { Fence, type FenceOptions } from './local/fence.js';
+export { SqlLocalTransactions, type SqlLocalTransactionsOptions } from './local/local-transactions.js';
+export { HalfboxClientTables1700000000101 } from './local/migration.js';
 export { Consumer } from './consume/consumer.js';
 export type { ConsumerCounts, InHand } from './consume/consumer-counts.js';
 export type { ConsumedSubscription, ConsumeFailure, ConsumerOptions, Consuming } from './consume/consumer-options.js';
