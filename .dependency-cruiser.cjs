@@ -72,7 +72,7 @@ module.exports = {
       to: { path: '^src/server/' },
     },
     onlyIn('prom-client-in-metrics', '^src/metrics/', 'prom-client'),
-    onlyIn('bull-in-its-engine', '^src/queue/bull/', 'bull'),
+    onlyIn('bull-in-its-engine', '^src/(queue/bull|client/consume)/', 'bull'),
     onlyIn('typeorm-in-the-store', '^(src/(store|client/local|nest)|migrations)/', 'typeorm'),
     onlyIn('nest-at-the-edge', '^src/(api|server|nest|testing|main\\.ts$|index\\.ts$)', '@nestjs|nestjs-[a-z]+'),
     {

@@ -23,6 +23,8 @@ export type { Answer, Answerer, Question } from './check/answerer.js';
 export { Fence, type FenceOptions } from './local/fence.js';
 export { SqlLocalTransactions, type SqlLocalTransactionsOptions } from './local/local-transactions.js';
 export { HalfboxClientTables1700000000101 } from './local/migration.js';
+export { BullConnections } from './consume/bull-connections.js';
+export { BullConsumer, type BullConsumerOptions } from './consume/bull-consumer.js';
 export { Consumer } from './consume/consumer.js';
 export type { ConsumerCounts, InHand } from './consume/consumer-counts.js';
 export type { ConsumedSubscription, ConsumeFailure, ConsumerOptions, Consuming } from './consume/consumer-options.js';

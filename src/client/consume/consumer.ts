@@ -8,7 +8,7 @@ import {
   type ConsumerOptions,
 } from './consumer-options.js';
 import { HeldDelivery, type ConsumedMessage } from './delivery-context.js';
-import { isAskedFor, verdictOf, type Verdict } from './failure.js';
+import { isAskedFor, toError, verdictOf, type Verdict } from './failure.js';
 import { Prefetch } from './prefetch.js';
 import { Receiver } from './receiver.js';
 import { Settlements } from './settlements.js';
@@ -215,8 +215,4 @@ export class Consumer<Body = unknown> {
     const { topic } = this.#options;
     this.#options.onError(error, { during, topic, group: this.group, ...(messageId !== undefined && { messageId }) });
   }
-}
-
-function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }

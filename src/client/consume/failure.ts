@@ -59,6 +59,10 @@ export function textOf(thrown: unknown): string {
   return typeof message === 'string' && message !== '' ? message : `threw ${describe(thrown)}`;
 }
 
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(textOf(thrown));
+}
+
 /** What a handler's failure means. The text is cut to the bound of the contract, 1,000 characters. */
 export function verdictOf(thrown: unknown): Verdict {
   const text = textOf(thrown);

@@ -1,0 +1,189 @@
+import type Bull from 'bull';
+import type { HalfboxClient } from '../broker/halfbox-client.js';
+import type { DeliveredMessage, SubscriptionSettings } from '../contract.js';
+import { rejectText, retryText } from '../../message/failure-text.js';
+import { BullConnections } from './bull-connections.js';
+import { ConsumerStopped, ReceiptLost } from './consume-errors.js';
+import {
+  checkConsuming,
+  concurrencyOf,
+  warnOfFailure,
+  type ConsumedSubscription,
+  type ConsumeFailure,
+  type Consuming,
+} from './consumer-options.js';
+import { HeldDelivery, type ConsumedMessage } from './delivery-context.js';
+import { isAskedFor, textOf, toError, verdictOf } from './failure.js';
+import { groupOfOwn, subscribeFirmly } from './subscribe.js';
+
+/** Handlers that were aborted at a stop may still end. */
+const lastEndsMs = 1_000;
+
+export interface BullConsumerOptions<Body = unknown> extends Consuming<Body> {
+  /** The Redis of the brokers, or connections that several consumers share. */
+  redis: string | BullConnections;
+  /** What the keys of the brokers' queues begin with. Default `halfbox`. */
+  prefix?: string | undefined;
+  /** Makes the subscription, of mode `queue`. Without it the subscription must be there. Stays open. */
+  client?: HalfboxClient | undefined;
+  /** Its settings (scope `admin`). Default `{}`; `false`: it exists already. */
+  subscription?: ConsumedSubscription | false | undefined;
+  /** As of `Consumer`; needs `client`. `expiresAfterIdleMs` is a minute by default. */
+  broadcasting?: boolean | { expiresAfterIdleMs: number } | undefined;
+  /** How long `start` tries to reach a broker and Redis. Default 60,000. */
+  startMs?: number | undefined;
+}
+
+/**
+ * Handles the messages of one subscription of mode `queue`, as a Bull worker on the brokers' Redis: the same handlers as
+ * those of `Consumer`. `Retry` and `Reject` reach the broker in the text of the failed job. Bull renews a running job's
+ * lock by itself; a worker that was killed loses its jobs after 30 s (Bull's lock), as failed attempts.
+ */
+export class BullConsumer<Body = unknown> {
+  /** Of its own where it is broadcasting. */
+  readonly group: string;
+  readonly #running = new Map<string, HeldDelivery>();
+  readonly #ending = new AbortController();
+  #bull: { queue: Bull.Queue; close: () => Promise<void> } | undefined;
+  #stopped: Promise<void> | undefined;
+  #away = false;
+
+  /** Throws a RangeError for an option beyond its bounds. */
+  constructor(private readonly options: BullConsumerOptions<Body>) {
+    checkConsuming(options);
+    const { broadcasting = false, subscription, client, group } = options;
+    if (broadcasting !== false && (client === undefined || subscription === false)) {
+      throw new RangeError(
+        'broadcasting needs a subscription of its own, which takes a client and no `subscription: false`',
+      );
+    }
+    this.group = broadcasting === false ? group : groupOfOwn(group);
+  }
+
+  get topic(): string {
+    return this.options.topic;
+  }
+
+  get runningCount(): number {
+    return this.#running.size;
+  }
+
+  /** Resolves when the subscription exists and the worker waits for jobs. Rejects when that did not come about within `startMs`. */
+  async start(): Promise<void> {
+    const deadline = performance.now() + (this.options.startMs ?? 60_000);
+    await this.#subscribe(deadline);
+    if (this.#ending.signal.aborted) return;
+    const { redis, prefix = 'halfbox', topic } = this.options;
+    const connections = typeof redis === 'string' ? new BullConnections(redis) : redis;
+    this.#bull = await connections.open(`${topic}.${this.group}`, prefix);
+    const { queue } = this.#bull;
+    queue.on('error', (error: Error) => this.#queueFailed(error));
+    queue.on('lock-extension-failed' as 'error', (job: unknown, error?: unknown) => this.#lost(job as Bull.Job, error));
+    const worker = queue.process(concurrencyOf(this.options), (job) => this.#handle(job));
+    worker.catch((error: unknown) => this.#queueFailed(error as Error));
+    await this.#ready(queue, deadline);
+  }
+
+  /**
+   * Takes no further job and waits for running handlers, `stopMs` at most; then their signals are aborted, and those that
+   * do not end within a second are left alone: their jobs are lost a little later, and come again as the next attempt.
+   */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  async #subscribe(deadline: number): Promise<void> {
+    const { client, topic, subscription = {}, broadcasting = false } = this.options;
+    if (client === undefined || subscription === false) return;
+    const settings: SubscriptionSettings = { ...subscription, mode: 'queue' };
+    if (broadcasting === true) settings.expiresAfterIdleMs = 60_000;
+    else if (broadcasting !== false) settings.expiresAfterIdleMs = broadcasting.expiresAfterIdleMs;
+    await subscribeFirmly(client, { topic, group: this.group }, settings, deadline, this.#ending.signal);
+  }
+
+  async #ready(queue: Bull.Queue, deadline: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const fail = (): void => reject(new Error(`Redis did not answer for ${this.topic}/${this.group}`));
+      timer = setTimeout(fail, Math.max(0, deadline - performance.now()));
+    });
+    try {
+      await Promise.race([queue.isReady(), late]);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #handle(job: Bull.Job<DeliveredMessage>): Promise<void> {
+    // Bull hands out an empty job when Redis was wiped between taking its id and reading it.
+    if (job.data.id === undefined) throw new Error('the job was lost before it was read');
+    const delivery = new HeldDelivery(this.group, { receipt: '', message: job.data }, Infinity, () =>
+      Promise.resolve(),
+    );
+    const id = String(job.id);
+    this.#running.set(id, delivery);
+    try {
+      await this.options.handler(delivery.message as ConsumedMessage<Body>, delivery);
+    } catch (error) {
+      if (!isAskedFor(error)) this.#report(toError(error), 'handle', delivery.messageId);
+      throw failedJob(error);
+    } finally {
+      this.#running.delete(id);
+    }
+  }
+
+  async #stop(): Promise<void> {
+    this.#ending.abort();
+    if (this.#bull === undefined) return;
+    const { queue, close } = this.#bull;
+    const abort = setTimeout(() => this.#abortRunning(), this.options.stopMs ?? 25_000);
+    let leave: NodeJS.Timeout | undefined;
+    const left = new Promise<void>((resolve) => {
+      leave = setTimeout(resolve, (this.options.stopMs ?? 25_000) + lastEndsMs);
+    });
+    await Promise.race([queue.close(), left]);
+    clearTimeout(abort);
+    clearTimeout(leave);
+    await close();
+  }
+
+  #abortRunning(): void {
+    for (const delivery of this.#running.values()) {
+      delivery.lose(new ConsumerStopped(delivery.messageId));
+      this.#report(delivery.loss as Error, 'handle', delivery.messageId);
+    }
+  }
+
+  #lost(job: Bull.Job, cause: unknown): void {
+    const delivery = this.#running.get(String(job.id));
+    if (delivery === undefined) return;
+    delivery.lose(new ReceiptLost(delivery.messageId, 'the lock of its job could not be renewed', cause));
+    this.#report(delivery.loss as Error, 'queue', delivery.messageId);
+  }
+
+  /** Bull tries again by itself; the first failure of a series is reported. */
+  #queueFailed(error: Error): void {
+    if (this.#away || this.#stopped !== undefined) return;
+    this.#away = true;
+    void this.#bull?.queue.client.once('ready', () => (this.#away = false));
+    this.#report(error, 'queue');
+  }
+
+  #report(error: Error, during: ConsumeFailure['during'], messageId?: string): void {
+    const { topic, onError = warnOfFailure } = this.options;
+    onError(error, { during, topic, group: this.group, ...(messageId !== undefined && { messageId }) });
+  }
+}
+
+/** The error whose text Bull keeps for the broker. */
+function failedJob(thrown: unknown): Error {
+  const verdict = verdictOf(thrown);
+  const options = { cause: thrown };
+  if (verdict.kind === 'reject') return new Error(rejectText(verdict.error), options);
+  if (verdict.kind !== 'nack') return new Error(textOf(thrown), options);
+  if (verdict.delayMs === undefined) return new Error(verdict.error, options);
+  return new Error(retryText(verdict.delayMs, verdict.error), options);
+}
