@@ -1,5 +1,6 @@
 import { Agent, request } from 'undici';
 import { BrokerUnreachable } from '../errors.js';
+import { boundOf } from './call-bound.js';
 import { bodyTextOf, type Call, type CallAnswer, type Caller } from './caller.js';
 
 export interface HttpCallerOptions {
@@ -52,23 +53,6 @@ export class HttpCaller implements Caller {
   close(): Promise<void> {
     return this.#agent.close();
   }
-}
-
-/**
- * Aborts when the time is over or the caller's signal says so. Written out, because `AbortSignal.any` over a signal that
- * lives as long as a client keeps something of every call.
- */
-function boundOf({ timeoutMs, signal }: Call): { signal: AbortSignal; end(): void } {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  const onAbort = () => controller.abort(signal?.reason);
-  if (signal?.aborted) onAbort();
-  else signal?.addEventListener('abort', onAbort, { once: true });
-  const end = () => {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
-  };
-  return { signal: controller.signal, end };
 }
 
 /** `Retry-After` in milliseconds: whole seconds, or a date as proxies write it. */

@@ -118,7 +118,7 @@ export class Producer<Topics extends TopicMap = AnyTopics, Manager = unknown> {
    */
   async prepare(
     messages: TopicMessage<Topics> | readonly TopicMessage<Topics>[],
-    options: SendOptions & Omit<LocalTransactionOptions, 'timeoutMs'> = {},
+    options: SendOptions & Pick<LocalTransactionOptions, 'transactionId' | 'firstCheckAfterMs'> = {},
   ): Promise<PreparedTransaction> {
     this.#mustBeOpen();
     const { transactionId = newId(), firstCheckAfterMs, ...limits } = options;
