@@ -79,9 +79,9 @@ export class BullConsumer<Body = unknown> {
     const { queue } = this.#bull;
     queue.on('error', (error: Error) => this.#queueFailed(error));
     queue.on('lock-extension-failed' as 'error', (job: unknown, error?: unknown) => this.#lost(job as Bull.Job, error));
+    await this.#ready(queue, deadline);
     const worker = queue.process(concurrencyOf(this.options), (job) => this.#handle(job));
     worker.catch((error: unknown) => this.#queueFailed(error as Error));
-    await this.#ready(queue, deadline);
   }
 
   /**
@@ -108,7 +108,7 @@ export class BullConsumer<Body = unknown> {
       timer = setTimeout(fail, Math.max(0, deadline - performance.now()));
     });
     try {
-      await Promise.race([queue.isReady(), late]);
+      await Promise.race([answering(queue), late]);
     } catch (error) {
       await this.stop();
       throw error;
@@ -176,6 +176,12 @@ export class BullConsumer<Body = unknown> {
     const { topic, onError = warnOfFailure } = this.options;
     onError(error, { during, topic, group: this.group, ...(messageId !== undefined && { messageId }) });
   }
+}
+
+/** Bull's own `isReady` does not wait for Redis. */
+async function answering(queue: Bull.Queue): Promise<void> {
+  await queue.isReady();
+  if (queue.client.status !== 'ready') await new Promise<void>((resolve) => queue.client.once('ready', resolve));
 }
 
 /** The error whose text Bull keeps for the broker. */

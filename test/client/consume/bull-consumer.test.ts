@@ -1,0 +1,203 @@
+import { BullConnections, BullConsumer, HalfboxClient, HttpCaller, Reject, Retry } from '../../../src/client/index.js';
+import type { BullConsumerOptions } from '../../../src/client/consume/bull-consumer.js';
+import { RunningBroker } from '../../api/running-broker.js';
+import { PrivateRedis } from '../../queue/private-redis.js';
+import { until } from '../../queue/until.js';
+import { Gate } from './consuming.js';
+
+describe('BullConsumer', () => {
+  let redis: PrivateRedis;
+  let broker: RunningBroker;
+  let client: HalfboxClient;
+  let consumers: BullConsumer<never>[];
+  let errors: { during: string; error: Error }[];
+  let named = 0;
+
+  beforeAll(async () => {
+    redis = await PrivateRedis.start();
+    broker = await RunningBroker.start({ redisUrl: redis.url });
+    client = new HalfboxClient(new HttpCaller({ url: broker.url }));
+  });
+  beforeEach(() => {
+    consumers = [];
+    errors = [];
+  });
+  afterEach(() => Promise.all(consumers.map((consumer) => consumer.stop())));
+  afterAll(async () => {
+    await client.close();
+    await broker.stop();
+    await redis.stop();
+  });
+
+  async function started<Body>(
+    options: Partial<BullConsumerOptions<Body>> & Pick<BullConsumerOptions<Body>, 'topic' | 'handler'>,
+  ): Promise<BullConsumer<Body>> {
+    const consumer = new BullConsumer<Body>({
+      redis: redis.url,
+      client,
+      group: 'g',
+      onError: (error, { during }) => errors.push({ during, error }),
+      ...options,
+    });
+    consumers.push(consumer as unknown as BullConsumer<never>);
+    await consumer.start();
+    return consumer;
+  }
+
+  const topicName = (): string => `bull-${(named += 1)}`;
+  const send = async (topic: string, ...bodies: unknown[]): Promise<string[]> =>
+    (await client.send(bodies.map((body) => ({ topic, body })))).messages.map(({ id }) => id);
+  const stateOf = async (id: string, group = 'g') =>
+    (await broker.get(`/v1/messages/${id}`)).body.deliveries.find((found: { group: string }) => found.group === group);
+  const untilAcked = (id: string, group = 'g') =>
+    until('acked', async () => (await stateOf(id, group)).state === 'acked');
+
+  it('acknowledges what its handler returned from, with the context of the message', async () => {
+    const topic = topicName();
+    const seen: unknown[] = [];
+    await started<{ n: number }>({
+      topic,
+      handler: async ({ body }, context) => {
+        await context.extend(60_000);
+        seen.push([body.n, context.attempt, context.group, context.topic, context.headers, context.signal.aborted]);
+      },
+    });
+    const { messages } = await client.send([{ topic, body: { n: 1 }, headers: { trace: 'x' } }]);
+    await untilAcked(messages[0]!.id);
+    expect(seen).toEqual([[1, 1, 'g', topic, { trace: 'x' }, false]]);
+    expect((await broker.get(`/v1/subscriptions/${topic}/g`)).body.mode).toBe('queue');
+  });
+
+  it('retries what throws, by the policy or as Retry says; Reject goes to the dead letters', async () => {
+    const topic = topicName();
+    const attempts: Record<string, number[]> = { throws: [], retry: [], reject: [] };
+    await started<string>({
+      topic,
+      subscription: { retry: { levelsMs: [0, 3_600_000] } },
+      handler: ({ body }, { attempt }) => {
+        attempts[body]!.push(attempt);
+        if (body === 'reject') throw new Reject('never valid');
+        if (body === 'throws') throw new Error('no stock');
+        if (attempt <= 2) throw new Retry({ afterMs: 0, reason: 'soon' });
+      },
+    });
+    const [throws, retry, reject] = await send(topic, 'throws', 'retry', 'reject');
+    await untilAcked(retry!);
+    const waits = await until('waits', async () => {
+      const state = await stateOf(throws!);
+      return state.attempt === 2 && state.state === 'retry' && state;
+    });
+    expect(waits.error).toBe('no stock');
+    const [dead] = await until('dead', async () => {
+      const { items } = (await broker.get(`/v1/dead-letters?topic=${topic}&group=g`)).body;
+      return items.length > 0 && items;
+    });
+    expect(dead).toMatchObject({ messageId: reject, attempts: 1, error: 'never valid' });
+    expect(attempts).toEqual({ throws: [1, 2], retry: [1, 2, 3], reject: [1] });
+    expect(errors.map(({ error }) => error.message)).toEqual(['no stock', 'no stock']);
+  });
+
+  it('runs no more handlers at once than it may; ordered handles one at a time', async () => {
+    for (const [options, most] of [
+      [{ concurrency: 3 }, 3],
+      [{ ordered: true }, 1],
+    ] as const) {
+      const topic = topicName();
+      const gate = new Gate();
+      let running = 0;
+      let peak = 0;
+      let ended = 0;
+      await started({
+        topic,
+        ...options,
+        handler: async () => {
+          peak = Math.max(peak, (running += 1));
+          await gate.opened;
+          running -= 1;
+          ended += 1;
+        },
+      });
+      await send(topic, ...Array.from({ length: 30 }, (_, n) => n));
+      await until('all it may', () => running === most);
+      gate.open();
+      await until('all ended', () => ended === 30);
+      expect(peak).toBe(most);
+    }
+  });
+
+  it('broadcasting: each has a subscription of its own', async () => {
+    const topic = topicName();
+    const seen: unknown[][] = [[], []];
+    const both = await Promise.all(
+      seen.map((own) =>
+        started({ topic, broadcasting: { expiresAfterIdleMs: 60_000 }, handler: ({ body }) => own.push(body) }),
+      ),
+    );
+    await send(topic, 'all');
+    await until('both', () => seen.every((own) => own.length === 1));
+    const { body } = await broker.get(`/v1/subscriptions/${topic}/${both[0]!.group}`);
+    expect(body).toMatchObject({ mode: 'queue', expiresAfterIdleMs: 60_000 });
+    expect(
+      () => new BullConsumer({ redis: redis.url, topic, group: 'g', broadcasting: true, handler: () => 1 }),
+    ).toThrow('takes a client');
+  });
+
+  it('many share two connections, and each has one to block on; none is left open', async () => {
+    const before = await redis.connections();
+    const connections = new BullConnections(redis.url);
+    const some = await Promise.all(
+      Array.from({ length: 5 }, () => started({ redis: connections, topic: topicName(), handler: () => undefined })),
+    );
+    expect((await redis.connections()) - before).toBe(2 + 5);
+    await Promise.all(some.map((consumer) => consumer.stop()));
+    await until('all closed', async () => (await redis.connections()) === before);
+  });
+
+  it('a stop finishes what runs, and leaves the rest to others', async () => {
+    const topic = topicName();
+    const gate = new Gate();
+    const begun: string[] = [];
+    const consumer = await started({
+      topic,
+      concurrency: 1,
+      handler: async ({ id }) => {
+        begun.push(id);
+        await gate.opened;
+      },
+    });
+    const ids = await send(topic, 1, 2, 3);
+    await until('one runs', () => consumer.runningCount === 1);
+    const stopped = consumer.stop();
+    const others: [string, number][] = [];
+    await started({ topic, handler: ({ id }, { attempt }) => others.push([id, attempt]) });
+    await until('the other took the rest', () => others.length === 2);
+    gate.open();
+    await stopped;
+    for (const id of ids) await untilAcked(id);
+    expect(begun).toHaveLength(1);
+    expect(others.map(([, attempt]) => attempt)).toEqual([1, 1]);
+    expect([...begun, ...others.map(([id]) => id)].sort()).toEqual([...ids].sort());
+  });
+
+  it('a stop does not wait for ever: the handler is told', async () => {
+    const topic = topicName();
+    const reasons: unknown[] = [];
+    const consumer = await started({
+      topic,
+      stopMs: 20,
+      handler: async (_message, { signal }) => {
+        signal.addEventListener('abort', () => reasons.push(signal.reason));
+        await new Promise(() => undefined);
+      },
+    });
+    const [id] = await send(topic, 1);
+    await until('runs', () => consumer.runningCount === 1);
+    await consumer.stop();
+    expect(reasons).toEqual([expect.objectContaining({ code: 'consumer-stopped', messageId: id })]);
+  });
+
+  it('start fails where Redis does not answer', async () => {
+    const nowhere = started({ topic: topicName(), redis: 'redis://127.0.0.1:9', startMs: 300, handler: () => 1 });
+    await expect(nowhere).rejects.toThrow('Redis did not answer');
+  });
+});
