@@ -20,6 +20,9 @@ export type {
 export { TransactionSender } from './producer/transaction-sender.js';
 export type { TransactionCalls } from './producer/transaction-calls.js';
 export type { Answer, Answerer, Question } from './check/answerer.js';
+export { CheckStream } from './check/check-stream.js';
+export type { CheckStreamEvents, CheckStreamOptions } from './check/check-stream-options.js';
+export { answerHttp, httpAnswers, type HttpAnswer, type HttpAnswersOptions } from './check/http-answers.js';
 export { Fence, type FenceOptions } from './local/fence.js';
 export { SqlLocalTransactions, type SqlLocalTransactionsOptions } from './local/local-transactions.js';
 export { HalfboxClientTables1700000000101 } from './local/migration.js';

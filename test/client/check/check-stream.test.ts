@@ -1,0 +1,213 @@
+import { CheckStream } from '../../../src/client/check/check-stream.js';
+import type { CheckStreamOptions } from '../../../src/client/check/check-stream-options.js';
+import type { Answer, Answerer, Question } from '../../../src/client/check/answerer.js';
+import { RunningBroker } from '../../api/running-broker.js';
+import { until } from '../../queue/until.js';
+
+/** Keeps what it is asked. */
+class Asked implements Answerer {
+  readonly questions: Question[] = [];
+
+  constructor(public reply: (question: Question) => Answer | Promise<Answer>) {}
+
+  async answer(question: Question): Promise<Answer> {
+    this.questions.push(question);
+    return this.reply(question);
+  }
+}
+
+/** Options of tests whose producers are named by them, so that they do not meet each other. */
+type StreamOptions = Pick<CheckStreamOptions, 'answerer'> & Partial<CheckStreamOptions>;
+
+describe('CheckStream', () => {
+  let broker: RunningBroker;
+  const streams: CheckStream[] = [];
+
+  beforeAll(async () => {
+    broker = await RunningBroker.start({ checkIntervalMs: 60_000, checkTimeoutMs: 1_500 });
+  });
+
+  afterEach(async () => {
+    await Promise.all(streams.splice(0).map((stream) => stream.close()));
+  });
+
+  afterAll(() => broker.stop());
+
+  const connect = (producer: string, instance: string, options: StreamOptions): CheckStream => {
+    const endpoints = () => [broker.url];
+    const stream = new CheckStream({ endpoints, producer, instance, ...options });
+    streams.push(stream);
+    stream.start();
+    return stream;
+  };
+  const connected = async (producer: string, instance: string, options: StreamOptions): Promise<CheckStream> => {
+    const stream = connect(producer, instance, options);
+    await until('a connection', () => stream.connectedTo);
+    await until('a stored stream', async () => {
+      const found = await broker.services.store.streams.find(producer, instance, Date.now(), 0);
+      return found.length > 0;
+    });
+    return stream;
+  };
+  const prepare = async (producer: string, fields: object = {}): Promise<string> => {
+    const messages = [{ topic: 'orders', key: 'k', tag: 't', headers: { a: 'b' }, body: { n: 1 } }];
+    const { status, body } = await broker.post('/v1/transactions', { producer, messages, ...fields });
+    expect(status).toBe(201);
+    return body.id as string;
+  };
+  const transaction = async (id: string) => (await broker.get(`/v1/transactions/${id}`)).body;
+  const checked = async (id: string) => (await broker.post(`/v1/transactions/${id}/check`)).body;
+
+  it('is asked about a silent transaction, with everything that an answer may need, and resolves it', async () => {
+    const asked = new Asked(() => 'commit');
+    await connected('whole', 'w1', { answerer: asked });
+    const id = await prepare('whole', { firstCheckAfterMs: 100, instance: 'w1' });
+    await until('a commit', async () => (await transaction(id)).state === 'committed');
+    const { resolvedBy, preparedAt, checks } = await transaction(id);
+    expect([resolvedBy, checks.length, checks[0].outcome]).toEqual(['check', 1, 'commit']);
+    expect(asked.questions).toEqual([
+      {
+        transactionId: id,
+        producer: 'whole',
+        attempt: 1,
+        preparedAt,
+        askedAt: expect.any(String) as string,
+        instance: 'w1',
+        messages: [
+          {
+            id: expect.any(String) as string,
+            topic: 'orders',
+            key: 'k',
+            tag: 't',
+            headers: { a: 'b' },
+            body: { n: 1 },
+          },
+        ],
+      },
+    ]);
+    const age = Date.parse(asked.questions[0]!.askedAt) - Date.parse(preparedAt as string);
+    expect(age).toBeGreaterThanOrEqual(100);
+    expect(age).toBeLessThan(10_000);
+  });
+
+  it.each(['rollback', 'unknown'] as const)('answers %s', async (resolution) => {
+    await connected('words', 'w1', { answerer: new Asked(() => resolution) });
+    const { state, checks } = await checked(await prepare('words'));
+    expect([state, checks[0].outcome]).toEqual([resolution === 'unknown' ? 'prepared' : 'rolled_back', resolution]);
+  });
+
+  it('asks the instance that prepared, and another one only when that one has no stream', async () => {
+    const first = new Asked(() => 'unknown');
+    const second = new Asked(() => 'unknown');
+    const streamOfFirst = await connected('pair', 'p1', { answerer: first });
+    await connected('pair', 'p2', { answerer: second });
+    const id = await prepare('pair', { instance: 'p1' });
+    for (let round = 0; round < 3; round += 1) await checked(id);
+    expect([first.questions.length, second.questions.length]).toEqual([3, 0]);
+    await streamOfFirst.close();
+    const { checks } = await checked(id);
+    expect([first.questions.length, second.questions.length]).toEqual([3, 1]);
+    expect(checks.at(-1).outcome).toBe('unknown');
+    expect(second.questions[0]!.instance).toBe('p1');
+  });
+
+  it('takes turns among the others, so that one that hangs does not keep the transaction', async () => {
+    const hangs = new Asked(() => new Promise<never>(() => {}));
+    await connected('turns', 't1', { answerer: hangs, answerTimeoutMs: 300 });
+    await connected('turns', 't2', { answerer: new Asked(() => 'commit') });
+    const id = await prepare('turns', { instance: 'gone' });
+    const outcomes = [(await checked(id)).checks.at(-1).outcome, (await checked(id)).checks.at(-1).outcome];
+    expect(outcomes.sort()).toEqual(['commit', 'invalid']);
+    expect((await transaction(id)).state).toBe('committed');
+  });
+
+  it('asks nobody else while the instance that prepared is there and does not answer in time', async () => {
+    const other = new Asked(() => 'rollback');
+    let release = (_answer: Answer): void => {};
+    const hangs = new Asked(() => new Promise((resolve) => (release = resolve)));
+    await connected('slow', 's1', { answerer: hangs, answerTimeoutMs: 60_000 });
+    await connected('slow', 's2', { answerer: other });
+    const id = await prepare('slow', { instance: 's1' });
+    const { state, checks } = await checked(id);
+    expect([state, checks.at(-1).outcome, other.questions.length]).toEqual(['prepared', 'timeout', 0]);
+    // What comes too late is not taken for the answer to a later question.
+    release('commit');
+    hangs.reply = () => 'unknown';
+    expect((await checked(id)).checks.at(-1).outcome).toBe('unknown');
+  });
+
+  it('an answerer that throws counts as not answered, with its words in the history', async () => {
+    const asked = new Asked(() => Promise.reject(new Error('the database\nis away')));
+    const stream = await connected('broken', 'b1', { answerer: asked });
+    const unanswered: unknown[] = [];
+    stream.events.on('unanswered', ({ error }) => unanswered.push(error));
+    const id = await prepare('broken', { instance: 'b1' });
+    const { state, checks } = await checked(id);
+    expect(state).toBe('prepared');
+    expect(checks).toMatchObject([{ outcome: 'invalid', error: 'the answerer failed: the database is away' }]);
+    expect(unanswered).toEqual([new Error('the database\nis away')]);
+    expect((await broker.get('/v1/producers/broken')).body.reachable).toBe(false);
+    asked.reply = () => 'commit';
+    expect((await checked(id)).state).toBe('committed');
+    expect((await broker.get('/v1/producers/broken')).body.reachable).toBe(true);
+  });
+
+  it('is shown as reachable while a stream is open', async () => {
+    await broker.put('/v1/producers/seen');
+    const reachable = async () => (await broker.get('/v1/producers/seen')).body.reachable;
+    expect(await reachable()).toBe(false);
+    const stream = await connected('seen', 's1', { answerer: new Asked(() => 'commit') });
+    expect(await reachable()).toBe(true);
+    expect((await broker.get('/v1/producers')).body.items).toContainEqual(
+      expect.objectContaining({ producer: 'seen', reachable: true }),
+    );
+    await stream.close();
+    await until('unreachable', async () => !(await reachable()));
+  });
+
+  it('asks within seconds what was put off while nobody was there, and creates a producer that is unknown', async () => {
+    const ids = [await prepare('late', { firstCheckAfterMs: 100 }), await prepare('late', { firstCheckAfterMs: 100 })];
+    await until('failed asks', async () => (await transaction(ids[0]!)).checks.length >= 3);
+    const [{ checks }] = await Promise.all(ids.map(transaction));
+    expect(checks[0]).toMatchObject({ outcome: 'unreachable', error: 'no stream of the producer is open' });
+    const openedAt = Date.now();
+    await connected('late', 'l1', { answerer: new Asked(() => 'commit') });
+    for (const id of ids) await until('a commit', async () => (await transaction(id)).state === 'committed', 5_000);
+    expect(Date.now() - openedAt).toBeLessThan(3_000);
+    expect((await broker.get('/v1/producers/never-seen')).status).toBe(404);
+    await connected('never-seen', 'n1', { answerer: new Asked(() => 'commit') });
+    expect((await broker.get('/v1/producers/never-seen')).body).toMatchObject({ reachable: true });
+  });
+
+  it('answers a bounded number at once, and keeps the rest waiting', async () => {
+    let now = 0;
+    let most = 0;
+    const asked = new Asked(async (): Promise<Answer> => {
+      most = Math.max(most, (now += 1));
+      await new Promise((resolve) => setImmediate(resolve));
+      now -= 1;
+      return 'commit';
+    });
+    await connected('many', 'm1', { answerer: asked, answersMax: 2 });
+    const ids = await Promise.all(Array.from({ length: 20 }, () => prepare('many', { firstCheckAfterMs: 100 })));
+    for (const id of ids) await until('a commit', async () => (await transaction(id)).state === 'committed');
+    expect(most).toBe(2);
+  });
+
+  it('goes to the next endpoint when one is away or stops', async () => {
+    const other = await RunningBroker.start();
+    const endpoints = () => ['http://127.0.0.1:1', other.url, broker.url];
+    const stream = connect('moving', 'm1', { answerer: new Asked(() => 'commit'), endpoints, reconnectMsMin: 10 });
+    const connections: string[] = [];
+    stream.events.on('connected', ({ url }) => connections.push(url));
+    const codes: number[] = [];
+    stream.events.on('disconnected', ({ code }) => codes.push(code));
+    await until('a connection', () => stream.connectedTo);
+    if (connections[0] === other.url) await other.stop();
+    else broker.services.streams.closeAll();
+    const next = connections[0] === other.url ? broker.url : other.url;
+    await until('the next connection', () => stream.connectedTo === next);
+    expect(codes).toEqual([1001]);
+    await other.stop();
+  });
+});
