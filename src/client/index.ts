@@ -34,5 +34,14 @@ export type { ConsumedSubscription, ConsumeFailure, ConsumerOptions, Consuming }
 export { payloadOf, type ConsumedMessage, type DeliveryContext, type Handler } from './consume/delivery-context.js';
 export { Reject, Retry, type RetryOptions } from './consume/failure.js';
 export * from './consume/consume-errors.js';
+export { Outbox, type OutboxOptions } from './local/outbox/outbox.js';
+export type { FailedMessage, OutboxCounts } from './local/outbox/outbox-rows.js';
+export { OutboxForwarder, type ForwarderCounts, type OutboxForwarderOptions } from './local/outbox/forwarder.js';
+export type { OutboxSender } from './local/outbox/forwarded-batch.js';
+export * from './local/outbox/outbox-errors.js';
+export { Inbox, type InboxOptions, type Once } from './local/inbox/inbox.js';
+export type { InboxMessage, OnceOptions } from './local/inbox/done-key.js';
+export { RedisInbox, type InboxRedis, type RedisInboxOptions } from './local/inbox/redis-inbox.js';
+export * from './local/inbox/inbox-errors.js';
 export * from './errors.js';
 export type * from './contract.js';

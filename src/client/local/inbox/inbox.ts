@@ -1,0 +1,199 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import { systemClock } from '../../../message/clock.js';
+import type { BackgroundService } from '../../../runtime/background-service.js';
+import { silentLogger, type Logger } from '../../../runtime/logger.js';
+import { Loop } from '../../../runtime/loop.js';
+import { LocalTransactionLost } from '../../errors.js';
+import type { LocalTransactionOptions } from '../../producer/local-transactions.js';
+import { isLockConflict } from '../database-errors.js';
+import { dialectOf } from '../dialect.js';
+import { within } from '../in-hand.js';
+import { openLocalConnection, type LocalConnection } from '../local-connection.js';
+import { OpenWork } from '../open-work.js';
+import { doneKey, type InboxMessage, type OnceOptions } from './done-key.js';
+import { InboxBusy } from './inbox-errors.js';
+import { InboxRows } from './inbox-rows.js';
+
+export interface InboxOptions {
+  /**
+   * How long it is remembered what was done. Default 7 days; at least a minute. A message that is delivered again after that runs
+   * again, so keep it longer than a delivery can be retried and a dead letter be redriven.
+   */
+  retentionMs?: number | undefined;
+  /** How often old rows are looked for. Default 60,000. */
+  purgeIntervalMs?: number | undefined;
+  /** Rows deleted at once. Default 500; 1..1,000. */
+  purgeMax?: number | undefined;
+  /**
+   * How long `once` waits for another delivery of the same message to end, and for a connection. Default 10,000; at least 1,000,
+   * in whole seconds on MySQL.
+   */
+  lockWaitMs?: number | undefined;
+  /** Of the local transactions. Default: the DataSource's, then the database's. */
+  isolation?: LocalTransactionOptions['isolation'];
+  logger?: Logger | undefined;
+}
+
+/** What became of a delivery: done now, with what the work returned, or done before. */
+export type Once<Result> = { done: true; result: Result } | { done: false };
+
+/** Tries of a transaction that the database ended at its row: two that wait for a third one that rolls back are a deadlock to MySQL. */
+const triesMax = 3;
+const dayMs = 24 * 3_600_000;
+
+/**
+ * Runs work once for each message and consumer group, however often the message is delivered: the row of `halfbox_inbox` that
+ * says so and what the work writes share one local transaction of the application's database. What the work does elsewhere
+ * (calls, mails) is not part of that, and may be done again when the transaction fails after it.
+ *
+ * `start` begins to delete old rows, `stop` ends it. Any number of instances may do so at once.
+ */
+export class Inbox implements BackgroundService {
+  readonly #rows: InboxRows;
+  readonly #purge: Loop;
+  readonly #retentionMs: number;
+  readonly #purgeMax: number;
+  readonly #lockWaitMs: number;
+
+  /** @throws TypeError for a database that Halfbox has no tables for; RangeError for an option out of its bounds */
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly options: InboxOptions = {},
+  ) {
+    const { retentionMs = 7 * dayMs, purgeIntervalMs = 60_000, purgeMax = 500, lockWaitMs = 10_000 } = options;
+    assertBetween('retentionMs', retentionMs, 60_000, 3_650 * dayMs);
+    assertBetween('purgeIntervalMs', purgeIntervalMs, 100, dayMs);
+    assertBetween('purgeMax', purgeMax, 1, 1_000);
+    assertBetween('lockWaitMs', lockWaitMs, 1_000, 3_600_000);
+    this.#retentionMs = retentionMs;
+    this.#purgeMax = purgeMax;
+    this.#lockWaitMs = lockWaitMs;
+    this.#rows = new InboxRows(dataSource);
+    const logger = options.logger ?? silentLogger;
+    const loop = { name: 'inbox-purge', intervalMs: purgeIntervalMs, clock: systemClock, logger };
+    this.#purge = new Loop(() => this.runOnce(), loop);
+  }
+
+  /**
+   * Runs the work in a local transaction, unless the message was done before; its database writes go through the manager that it is
+   * given. `{ done: true, result }`: the work and the row are committed. `{ done: false }`: they were before, and nothing was run.
+   * While another delivery of the message is in work this waits for its end: when it commits it is done, when it rolls back
+   * this one runs.
+   *
+   * In every other case it rejects, so that the delivery fails and comes again, and the work has left nothing behind, or
+   * (only where the answer to the COMMIT was lost) all of it, which the next delivery then finds:
+   * - what the work threw, after the rollback;
+   * - `InboxBusy` when the other delivery did not end in time;
+   * - `LocalTransactionLost` when the database rolled the transaction back while the work went on;
+   * - `NestedLocalTransaction` from within the work of another local transaction on the DataSource;
+   * - the database's error, when COMMIT failed or it is away.
+   * @param group the consumer group: 1..64 of `[A-Za-z0-9_-]`
+   */
+  async once<Result>(
+    message: InboxMessage,
+    group: string,
+    work: (manager: EntityManager) => Promise<Result>,
+    options: OnceOptions = {},
+  ): Promise<Once<Result>> {
+    const key = doneKey(group, message, options);
+    const open = new OpenWork(this.dataSource);
+    try {
+      for (let tries = 1; ; tries += 1) {
+        try {
+          return await this.#tryOnce(message, group, key, (manager) => open.run(async () => work(manager)));
+        } catch (error) {
+          if (!(error instanceof RowNotWritten)) throw error;
+          const { cause } = error;
+          if (!isLockConflict(dialectOf(this.dataSource), cause)) throw cause;
+          if (!isPassing(cause) || tries === triesMax) throw new InboxBusy(group, message.id, cause);
+        }
+      }
+    } finally {
+      open.close();
+    }
+  }
+
+  start(): void {
+    this.#purge.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#purge.stop();
+  }
+
+  /** Deletes up to `purgeMax` rows older than the retention, by the database's clock; answers whether there may be more. */
+  async runOnce(): Promise<boolean> {
+    return (await this.#rows.purge(this.#retentionMs, this.#purgeMax)) === this.#purgeMax;
+  }
+
+  async #tryOnce<Result>(
+    { id }: InboxMessage,
+    group: string,
+    key: string,
+    work: (manager: EntityManager) => Promise<Result>,
+  ): Promise<Once<Result>> {
+    const connection = await this.#connect(group, id);
+    let once: Once<Result> = { done: false };
+    try {
+      await connection.begin(this.options.isolation);
+      if (await this.#insert(connection, group, key)) {
+        once = { done: true, result: await work(connection.manager) };
+        const isThere = await this.#rows.isThere(connection.runner, group, key).catch((error: unknown) => {
+          throw new LocalTransactionLost(id, error);
+        });
+        if (!isThere) throw new LocalTransactionLost(id);
+      }
+      await connection.commit();
+    } catch (error) {
+      await this.#rollBack(connection);
+      throw error;
+    }
+    await connection.release();
+    return once;
+  }
+
+  async #connect(group: string, messageId: string): Promise<LocalConnection> {
+    return openLocalConnection(this.dataSource, (under) =>
+      within(this.#lockWaitMs, under, () => new InboxBusy(group, messageId)),
+    );
+  }
+
+  async #insert({ runner }: LocalConnection, group: string, key: string): Promise<boolean> {
+    try {
+      return await this.#rows.insert(runner, group, key, this.#lockWaitMs);
+    } catch (error) {
+      throw new RowNotWritten(error);
+    }
+  }
+
+  /** A connection whose ROLLBACK is not answered well is not given back. */
+  async #rollBack(connection: LocalConnection): Promise<void> {
+    try {
+      await connection.rollback();
+      await connection.release();
+    } catch {
+      await connection.discard();
+    }
+  }
+}
+
+/** The inbox's row could not be written: the work has not run. */
+class RowNotWritten extends Error {
+  constructor(override readonly cause: unknown) {
+    super('the row was not written');
+  }
+}
+
+/** The database ended this transaction: chosen out of a circle of waiting ones, or older than what another one committed. */
+function isPassing(error: unknown): boolean {
+  const { errno, code } = ((error as { driverError?: unknown }).driverError ?? error) as {
+    errno?: unknown;
+    code?: unknown;
+  };
+  return errno === 1213 || code === '40P01' || code === '40001';
+}
+
+function assertBetween(name: string, value: number, min: number, max: number): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  throw new RangeError(`${name} is ${value}: expected a whole number from ${min} to ${max}`);
+}
