@@ -4,7 +4,8 @@ import { dialectOf } from './dialect.js';
 import { discardConnection, takeRunner, type InTime } from './pooled-runner.js';
 import { SqliteTurns } from './sqlite-turns.js';
 
-type Isolation = LocalTransactionOptions['isolation'];
+/** Of a local transaction. Undefined: the database's. */
+export type Isolation = LocalTransactionOptions['isolation'];
 
 /** The one connection of one local transaction. */
 export interface LocalConnection {
