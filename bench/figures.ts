@@ -1,5 +1,9 @@
 /** What one run of a scenario measured. Rates are per second of the window; times are milliseconds. */
 export interface Figures {
+  /** Messages whose send, or commit, was answered inside the window. */
+  storedPerSecond?: number;
+  /** Messages that one gathered call of the client held in the mean. */
+  gathered?: number;
   /** Messages that a consumer settled inside the window. */
   deliveredPerSecond?: number;
   /** Half of the bare route's requests/s is what one transactional message over HTTP could reach at most: it takes two requests. */

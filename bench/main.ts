@@ -4,11 +4,12 @@ import { bareRouteRequestsPerSecond } from './bare-route.js';
 import type { Figures } from './figures.js';
 import { machine, medianFigures, table } from './report.js';
 import type { Scenario } from './scenario.js';
+import { clientScenarios } from './scenarios/client.js';
 import { httpScenarios } from './scenarios/single-http.js';
 import { lightLoad } from './scenarios/light-load.js';
 import { provideServers } from './servers.js';
 
-const scenarios: Scenario[] = [...httpScenarios, lightLoad];
+const scenarios: Scenario[] = [...httpScenarios, ...clientScenarios, lightLoad];
 
 interface Options {
   seconds: string;
@@ -71,8 +72,9 @@ try {
     for (const row of rows) {
       const earlier = old.rows.find(({ name }) => name === row.name);
       if (!earlier) continue;
-      const ratio = row.figures.deliveredPerSecond! / earlier.figures.deliveredPerSecond!;
-      console.log(`${row.name}: ${ratio.toFixed(2)} times the delivered/s of ${compare}`);
+      const rate = (figures: Figures) => figures.deliveredPerSecond ?? figures.storedPerSecond!;
+      const ratio = rate(row.figures) / rate(earlier.figures);
+      console.log(`${row.name}: ${ratio.toFixed(2)} times the rate of ${compare}`);
     }
   }
 } finally {

@@ -8,11 +8,19 @@ export interface Load {
   /** Which store the broker runs on. */
   store: 'mysql' | 'sqlite';
   redis: boolean;
-  /** The subscription of the topic `bench`, as its PUT takes it. */
-  group: string;
-  subscription: Record<string, unknown>;
   startLoad(broker: Broker): Worker;
-  startConsumer(broker: Broker): Worker;
+  /** Absent: nobody consumes, and only the storing is measured. */
+  consumer?: {
+    /** The subscription of the topic `bench`, as its PUT takes it. */
+    group: string;
+    subscription: Record<string, unknown>;
+    start(broker: Broker): Worker;
+  };
+}
+
+interface ConsumeEnd {
+  delivered: number;
+  endToEndMs: number[];
 }
 
 interface LoadEnd {
@@ -52,7 +60,7 @@ export async function measure(
   load: Load,
   servers: Servers,
   window: Window,
-  after: (load: Worker, consumer: Worker) => Promise<Figures> = () => Promise.resolve({}),
+  after: (load: Worker, consumer: Worker | undefined) => Promise<Figures> = () => Promise.resolve({}),
 ): Promise<Figures> {
   const database = load.store === 'mysql' ? await freshDatabase(servers.mysqlUrl) : null;
   const directory = `/tmp/halfbox-bench-${process.pid}-${Date.now().toString(36)}`;
@@ -61,8 +69,9 @@ export async function measure(
     ...(load.redis ? { HALFBOX_REDIS_URL: servers.redisUrl } : {}),
   });
   await put(`${broker.url}/v1/topics/bench`, { shards: 4 });
-  await put(`${broker.url}/v1/subscriptions/bench/${load.group}`, load.subscription);
-  const consumer = load.startConsumer(broker);
+  const consuming = load.consumer;
+  if (consuming) await put(`${broker.url}/v1/subscriptions/bench/${consuming.group}`, consuming.subscription);
+  const consumer = consuming?.start(broker);
   const loader = load.startLoad(broker);
   const redis = load.redis ? await redisPid(servers.redisUrl) : undefined;
   try {
@@ -73,50 +82,52 @@ export async function measure(
       database: database ? before.pid : undefined,
       redis,
       load: loader.pid,
-      consumer: consumer.pid,
+      consumer: consumer?.pid,
     };
     const sample = () => Object.entries(pids).map(([name, pid]) => [name, cpuSeconds(pid)] as const);
     const cpuBefore = new Map(sample());
     const startedAt = performance.now();
-    await loader.call('begin');
-    const { delivered: deliveredBefore } = await consumer.call<{ delivered: number }>('begin');
+    const { committed: committedBefore } = await loader.call<{ committed: number }>('begin');
+    const begun = await consumer?.call<{ delivered: number }>('begin');
     await sleep(window.seconds * 1000);
-    const end = await consumer.call<{ delivered: number; duplicates: number; endToEndMs: number[] }>('end');
+    const consumed = await consumer?.call<ConsumeEnd>('end');
     const seconds = (performance.now() - startedAt) / 1000;
     const cpuAfter = sample();
     const ended = await loader.call<LoadEnd>('end');
+    const stored = ended.committed - committedBefore;
     const counters = await databaseCounters(servers.mysqlUrl);
     const extra = await after(loader, consumer);
     const total = await loader.call<{ committed: number; errors: number }>('halt');
-    const backlogAtEnd = ended.committed - end.delivered;
-    const lost = await drain(consumer, total.committed);
+    const lost = consumer ? await drain(consumer, total.committed) : 0;
     if (lost > 0) throw new Error(`${lost} committed messages were not delivered within 30 s of the load's end`);
-    const delivered = end.delivered - deliveredBefore;
+    const delivered = consumed && consumed.delivered - begun!.delivered;
+    const messages = delivered ?? stored;
     const used = cpuAfter
       .map(([name, cpu]) => [name, cpu - cpuBefore.get(name)!] as const)
       .filter(([, cpu]) => cpu > 0);
     return {
-      deliveredPerSecond: delivered / seconds,
+      storedPerSecond: stored / seconds,
+      ...(delivered !== undefined && { deliveredPerSecond: delivered / seconds }),
       prepareMs: percentiles(ended.prepareMs),
       commitMs: percentiles(ended.commitMs),
-      endToEndMs: percentiles(end.endToEndMs),
+      ...(consumed && { endToEndMs: percentiles(consumed.endToEndMs) }),
       cpu: Object.fromEntries(used.map(([name, cpu]) => [name, cpu / seconds])),
-      cpuMicrosPerMessage: Object.fromEntries(used.map(([name, cpu]) => [name, (cpu * 1e6) / delivered])),
+      cpuMicrosPerMessage: Object.fromEntries(used.map(([name, cpu]) => [name, (cpu * 1e6) / messages])),
       ...(database && {
         database: {
-          statements: (counters.statements - before.statements) / delivered,
-          commits: (counters.commits - before.commits) / delivered,
-          redoBytes: (counters.redoBytes - before.redoBytes) / delivered,
+          statements: (counters.statements - before.statements) / messages,
+          commits: (counters.commits - before.commits) / messages,
+          redoBytes: (counters.redoBytes - before.redoBytes) / messages,
         },
       }),
       brokerPeakMiB: peakMiB(broker.pid),
-      backlogAtEnd,
+      ...(consumed && { backlogAtEnd: ended.committed - consumed.delivered }),
       errors: total.errors,
       ...extra,
     };
   } finally {
     await loader.stop();
-    await consumer.stop();
+    await consumer?.stop();
     await broker.stop();
     await database?.drop();
   }

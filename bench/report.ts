@@ -23,6 +23,7 @@ const times = (value?: Percentiles) =>
 export function table(rows: { name: string; target: string; figures: Figures }[]): string {
   const header = [
     'scenario',
+    'stored/s',
     'delivered/s',
     'ratio to bare route',
     'target',
@@ -33,9 +34,11 @@ export function table(rows: { name: string; target: string; figures: Figures }[]
     'CPU µs a message',
     'statements, commits, redo bytes a message',
     'broker peak MiB',
+    'messages a gathered call',
   ];
   const lines = rows.map(({ name, target, figures }) => [
     name,
+    number(figures.storedPerSecond),
     number(figures.deliveredPerSecond),
     number(figures.ratioToBareRoute, 3),
     target,
@@ -50,6 +53,7 @@ export function table(rows: { name: string; target: string; figures: Figures }[]
       ? `${figures.database.statements.toFixed(2)}, ${figures.database.commits.toFixed(3)}, ${figures.database.redoBytes.toFixed(0)}`
       : '',
     number(figures.brokerPeakMiB),
+    number(figures.gathered),
   ]);
   return [header, header.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }

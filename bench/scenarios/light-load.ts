@@ -12,17 +12,19 @@ export const lightLoad: Scenario = {
       {
         store: 'mysql',
         redis: true,
-        group: 'pull',
-        subscription: { mode: 'pull' },
         startLoad: ({ url }) =>
           new Worker('load-paced', { url, ratePerSecond: 200, bodyBytes: 256, run: Date.now().toString(36) }),
-        startConsumer: ({ url }) => new Worker('consume-pull', { url, max: 200, connections: 1 }),
+        consumer: {
+          group: 'pull',
+          subscription: { mode: 'pull' },
+          start: ({ url }) => new Worker('consume-pull', { url, max: 200, connections: 1 }),
+        },
       },
       servers,
       window,
       async (loader, consumer) => {
         const calledAt = new Map(await loader.call<[number, number][]>('commits'));
-        const receipts = await consumer.call<[number, number][]>('receipts');
+        const receipts = await consumer!.call<[number, number][]>('receipts');
         const waits = receipts.flatMap(([number, at]) => {
           const called = calledAt.get(number);
           return called === undefined ? [] : [at - called];

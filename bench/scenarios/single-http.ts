@@ -19,13 +19,15 @@ function scenario(
         {
           store,
           redis: consumer === 'bull' || store === 'mysql',
-          group: consumer,
-          subscription: consumer === 'bull' ? { mode: 'queue' } : { mode: 'pull', maxInFlight: 2000 },
           startLoad: ({ url }) => load(url),
-          startConsumer: ({ url }) =>
-            consumer === 'bull'
-              ? new Worker('consume-bull', { redisUrl: servers.redisUrl, concurrency: 100 })
-              : new Worker('consume-pull', { url, max: 200, connections: 2 }),
+          consumer: {
+            group: consumer,
+            subscription: consumer === 'bull' ? { mode: 'queue' } : { mode: 'pull', maxInFlight: 2000 },
+            start: ({ url }) =>
+              consumer === 'bull'
+                ? new Worker('consume-bull', { redisUrl: servers.redisUrl, concurrency: 100 })
+                : new Worker('consume-pull', { url, max: 200, connections: 2 }),
+          },
         },
         servers,
         window,
