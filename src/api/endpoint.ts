@@ -107,6 +107,9 @@ const inWords: z.core.ParseContext<z.core.$ZodIssue> = {
   },
 };
 
+/** The library's words for an input that is none of several forms, where the schema has none of its own. */
+const unsaid = 'Invalid input';
+
 function kindOf(value: unknown): string {
   if (value === null) return 'null';
   return Array.isArray(value) ? 'array' : typeof value;
@@ -123,10 +126,20 @@ function unknownField(path: string): FieldProblem {
   return { path, reason: 'unknown field' };
 }
 
+/** What is wrong by the form that was probably meant: the one with the fewest wrong fields. */
+function nearestForm(issue: z.core.$ZodIssueInvalidUnion): FieldProblem[] {
+  const forms = issue.errors.map((issues) =>
+    issues.flatMap((inner) => fieldProblems({ ...inner, path: [...issue.path, ...inner.path] })),
+  );
+  const fewest = Math.min(...forms.map((problems) => problems.length));
+  return forms.find((problems) => problems.length === fewest) ?? [];
+}
+
 function fieldProblems(issue: z.core.$ZodIssue): FieldProblem[] {
   const place = issue.path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => unknownField(place === '' ? key : `${place}.${key}`));
   }
+  if (issue.code === 'invalid_union' && issue.message === unsaid) return nearestForm(issue);
   return [{ path: place, reason: issue.message }];
 }

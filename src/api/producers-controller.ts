@@ -9,6 +9,7 @@ import { producerAnswer } from './catalog-answers.js';
 import { deleteProducer, getProducer, listProducers, putProducer, rotateProducerSecret } from './endpoints/catalog.js';
 import { Handles } from './handles.js';
 import { SERVICES, type Services } from './services.js';
+import { requireTransport } from './transport-names.js';
 
 function notFound(producer: string): Problem {
   return new Problem('producer-not-found', `producer ${producer} does not exist`);
@@ -23,13 +24,17 @@ export class ProducersController {
     const { params, body } = putProducer.read(request);
     const name = params.producer;
     requireOwnProducer(request, name);
-    const { targets, store, clock } = this.services;
-    if (body.checkBack) targets.checkUrl(body.checkBack.url, 'checkBack.url');
+    const { targets, transports, store, clock } = this.services;
+    const { checkBack } = body;
+    if (checkBack?.type === 'http') targets.checkUrl(checkBack.url, 'checkBack.url');
+    if (checkBack?.type === 'microservice') {
+      requireTransport(checkBack.transport, transports.askableNames, 'checkBack.transport');
+    }
     const producer = { ...body, name, createdAt: clock.now() };
-    const secrets = await store.catalog.putProducer(producer, body.checkBack ? newSecret() : undefined);
+    const secrets = await store.catalog.putProducer(producer, checkBack?.type === 'http' ? newSecret() : undefined);
     this.#forget(name);
     const stored = (await store.catalog.getProducer(name))?.producer ?? producer;
-    const signs = body.checkBack !== undefined && secrets !== null;
+    const signs = checkBack?.type === 'http' && secrets !== null;
     return { ...(await this.#answer(stored)), ...(signs ? { secret: secrets.current } : {}) };
   }
 

@@ -11,6 +11,7 @@ import type { Relay } from '../relay/relay.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Producer } from '../store/catalog-store.js';
 import type { Durability, MessageStore } from '../store/message-store.js';
+import type { TransportNames } from './transport-names.js';
 
 /** Asks producers. */
 export interface CheckNow {
@@ -55,6 +56,8 @@ export interface Services {
   transactions: Transactions;
   sender: Sender;
   targets: TargetGuard;
+  /** The microservice transports that the operator has named. */
+  transports: TransportNames;
   /** What an acknowledged write survives, as last read from the store. */
   durability(): Durability;
   health(): Promise<Health>;

@@ -39,7 +39,7 @@ export class ForwardConsumer implements SubscriptionConsumer {
     private readonly parts: ForwardParts,
   ) {
     const options = {
-      free: () => (this.#inHand ? 0 : (parts.batchMax ?? 64)),
+      free: () => (this.#inHand || topicOf(owned) === undefined ? 0 : (parts.batchMax ?? 64)),
       claimMs: () => sendRetryMs + settleMs,
       took: (deliveries: Delivery[]) => this.#begin(deliveries),
     };
@@ -88,8 +88,8 @@ export class ForwardConsumer implements SubscriptionConsumer {
   }
 
   async #send(deliveries: Delivery[]): Promise<DeliveryResult> {
-    const { topic, group, config } = this.owned;
-    const target = config.forward?.topic;
+    const { topic, group } = this.owned;
+    const target = topicOf(this.owned);
     if (target === undefined) return { kind: 'nack', error: 'no target topic' };
     const copies = deliveries.map(({ message }) => forwardCopy(topic, group, message, target));
     try {
@@ -110,6 +110,11 @@ export class ForwardConsumer implements SubscriptionConsumer {
       return { kind: 'nack', error: 'not-sent' };
     }
   }
+}
+
+/** The target; undefined while messages go to another system. */
+function topicOf({ config: { forward } }: OwnedSubscription): string | undefined {
+  return forward !== undefined && 'topic' in forward ? forward.topic : undefined;
 }
 
 /** Batches of at most so many bytes of bodies, in the same order; a larger body is a batch of its own. */

@@ -13,6 +13,7 @@ export const bounds = {
   jsonDepthMax: 128,
   reasonLengthMax: 1_000,
   filterTagsMax: 64,
+  handlerPatternLengthMax: 256,
   deadLetterIdsMax: 500,
   transactionMessagesMax: 100,
   sendMessagesMax: 1000,

@@ -8,6 +8,9 @@ export type RetryPolicy =
 /** Where a new subscription, or a seek, starts to read: the end, the first kept message, or a time (epoch ms). */
 export type StartPosition = 'latest' | 'earliest' | { at: number };
 
+/** Where copies go: a topic of this broker, or an event pattern over a transport that the operator has named. */
+export type ForwardTarget = { topic: string } | { transport: string; pattern: string };
+
 /** What a subscription asks for. Everything but `mode` has a default. */
 export interface SubscriptionConfig {
   mode: SubscriptionMode;
@@ -16,7 +19,7 @@ export interface SubscriptionConfig {
   maxAttempts: number;
   retry: RetryPolicy;
   push?: { url: string; timeoutMs: number; concurrency: number };
-  forward?: { topic: string };
+  forward?: ForwardTarget;
   /** Bound of deliveries in flight over all lanes and nodes; not exceeded. */
   maxInFlight: number;
   /** Deliveries per second at most; absent: no limit. */

@@ -3,7 +3,6 @@ import { TargetGuard } from '../callback/target-guard.js';
 import { CheckBack } from '../check/check-back.js';
 import { silentCheckObserver, type CheckObserver } from '../check/check-observer.js';
 import { defaultCheckSettings } from '../check/check-settings.js';
-import { HttpAsker } from '../check/http-asker.js';
 import type { ProducerStreams } from '../check/stream/producer-streams.js';
 import type { Settings } from '../config/settings.js';
 import { Pull } from '../deliver/pull.js';
@@ -32,9 +31,11 @@ import { Events } from '../runtime/events.js';
 import type { Logger } from '../runtime/logger.js';
 import { StoreClock } from '../runtime/store-clock.js';
 import type { MessageStore } from '../store/message-store.js';
+import { namedAskers } from './askers.js';
 import { consumerFactory } from './consumers.js';
 import { DurabilityWatch } from './durability-watch.js';
 import type { Engine } from './engine.js';
+import { Microservices } from './microservices/microservices.js';
 import { producerStreams } from './producer-streams.js';
 
 /** Items of one database transaction of the half stage at most. */
@@ -71,6 +72,7 @@ export class Broker {
   readonly transactions: Transactions;
   readonly sender: Sender;
   readonly targets: TargetGuard;
+  readonly transports: Microservices;
   readonly checks: CheckBack;
   readonly streams: ProducerStreams;
   readonly relay: Relay;
@@ -91,6 +93,7 @@ export class Broker {
     this.clock = parts.clock ?? this.#storeClock!;
     this.targets = new TargetGuard(settings.allowPrivateTargets);
     this.#callbacks = new CallbackClient(this.targets);
+    this.transports = new Microservices(settings.microservices ?? {}, logger);
     this.queueEvents = new Events((error) => logger.error({ err: error }, 'a listener of a queue failed'));
     const { autoCreate, firstCheckAfterMs, messageRetentionMs: retentionMs, bodyBytesMax } = settings;
     this.topics = new TopicCatalog(store.catalog, this.clock, { autoCreate, retentionMs, bodyBytesMax });
@@ -147,6 +150,7 @@ export class Broker {
     await this.handOver();
     await Promise.all(this.#background.map((service) => service.stop().catch(report)));
     await this.#callbacks.close().catch(report);
+    await this.transports.close();
     await engine.close().catch(report);
     await store.close();
   }
@@ -211,6 +215,7 @@ export class Broker {
           await this.relay.subscriptionChanged(topic, group);
         },
         send: (messages) => this.sender.send(messages),
+        sender: this.transports,
         clock: this.clock,
         logger,
         stopMs: settings.shutdownMs,
@@ -229,7 +234,7 @@ export class Broker {
       lookup: store.lookup,
       readMessages: (ids) => store.lanes.readMessages(ids),
       resolve: (transactionId, resolution) => this.transactions.resolve(transactionId, resolution, 'check'),
-      askers: [this.streams.asker, new HttpAsker(this.#callbacks, this.clock, checkTimeoutMs)],
+      askers: [this.streams.asker, ...namedAskers(this.#callbacks, this.transports, this.clock, checkTimeoutMs)],
       clock: this.clock,
       settings: { ...defaultCheckSettings, checkIntervalMs, checkMax, checkAgeMaxMs, checkTimeoutMs },
       logger,

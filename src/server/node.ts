@@ -139,7 +139,20 @@ async function startBroker(broker: Broker, { settings, store }: NodeParts, url: 
 async function servicesOf({ settings, logger, metrics, store, engine }: NodeParts, broker: Broker): Promise<Services> {
   const { storeId, nodeSecret } = await store.nodes.identity();
   const gauges = new BacklogGauges(metrics.registry, store.lookup, store.subscriptions, broker.clock, logger);
-  const { clock, topics, producers, transactions, sender, targets, checks, streams, relay, pull, durability } = broker;
+  const {
+    clock,
+    topics,
+    producers,
+    transactions,
+    sender,
+    targets,
+    transports,
+    checks,
+    streams,
+    relay,
+    pull,
+    durability,
+  } = broker;
   return {
     store,
     clock,
@@ -151,6 +164,7 @@ async function servicesOf({ settings, logger, metrics, store, engine }: NodePart
     transactions,
     sender,
     targets,
+    transports,
     durability: () => durability.report.actual,
     health: () => healthOf(store, engine, broker),
     takeOverWaitMs,

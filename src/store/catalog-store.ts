@@ -7,10 +7,14 @@ export interface Topic {
   createdAt: number;
 }
 
+/** How a producer is asked: by a signed HTTP POST, or over a named transport. */
+export type CheckBackWay =
+  { type: 'http'; url: string } | { type: 'microservice'; transport: string; pattern: string };
+
 /** A producer and the way to ask it. */
 export interface Producer {
   name: string;
-  checkBack?: { type: 'http'; url: string };
+  checkBack?: CheckBackWay;
   /** Absent: the broker's setting. */
   firstCheckAfterMs?: number;
   checkIntervalMs?: number;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bounds } from '../../message/bounds.js';
-import { integer, isoTime, producerName, topicName } from './fields.js';
+import { handlerPattern, integer, isoTime, producerName, topicName, transportName } from './fields.js';
 
 export const topicInput = z
   .strictObject({
@@ -22,7 +22,10 @@ export const topic = z
   })
   .meta({ id: 'Topic' });
 
-const checkBack = z.strictObject({ type: z.literal('http'), url: z.string().min(1).max(2_048) });
+const checkBack = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('http'), url: z.string().min(1).max(2_048) }),
+  z.strictObject({ type: z.literal('microservice'), transport: transportName, pattern: handlerPattern }),
+]);
 const checkMs = integer(bounds.checkMsMin, bounds.checkMsMax);
 
 export const producerInput = z

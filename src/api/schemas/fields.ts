@@ -44,6 +44,20 @@ export const producerName = z
   .regex(groupPattern, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
   .meta({ id: 'ProducerName' });
 
+export const transportName = z
+  .string()
+  .regex(groupPattern, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
+  .meta({ id: 'TransportName', description: 'One of the transports that the operator has named.' });
+
+/** What a microservice's handler is registered under. */
+export const handlerPattern = z
+  .string()
+  .regex(
+    new RegExp(`^[^\\s\\p{C}]{1,${bounds.handlerPatternLengthMax}}$`, 'u'),
+    `expected 1 to ${bounds.handlerPatternLengthMax} characters without white space`,
+  )
+  .meta({ id: 'HandlerPattern', minLength: 1, maxLength: bounds.handlerPatternLengthMax });
+
 export const key = text(bounds.keyLengthMax);
 
 export const tag = z

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { bounds } from '../../message/bounds.js';
 import { tagPattern } from '../../message/names.js';
 import { defaultRetryLevelsMs, type StartPosition, type SubscriptionConfig } from '../../message/subscription.js';
-import { groupName, integer, isoTime, time, topicName } from './fields.js';
+import { groupName, handlerPattern, integer, isoTime, time, topicName, transportName } from './fields.js';
 import { retryInput, retryPolicy } from './retry.js';
 import { secret } from './catalog.js';
 
@@ -32,7 +32,12 @@ const push = z.strictObject({
   concurrency: integer(1, bounds.pushConcurrencyMax).default(bounds.pushConcurrencyDefault),
 });
 
-const forward = z.strictObject({ topic: topicName });
+const forward = z.union([
+  z.strictObject({ topic: topicName }).meta({ description: 'To another topic of this broker.' }),
+  z
+    .strictObject({ transport: transportName, pattern: handlerPattern })
+    .meta({ description: 'To another system, as events of that pattern.' }),
+]);
 
 export const subscriptionInput = z
   .strictObject({

@@ -58,7 +58,8 @@ export class RestartableServer {
     const child = spawn(command, commandArgs, { env: env ?? process.env, stdio: 'ignore' });
     this.#child = child;
     const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`${program} ended with ${code}`)));
-    await Promise.race([untilAnswered(() => ask(url)), ended]).finally(() => ended.catch(() => undefined));
+    ended.catch(() => undefined);
+    await Promise.race([untilAnswered(() => ask(url)), ended]);
   }
 
   async kill(): Promise<void> {
