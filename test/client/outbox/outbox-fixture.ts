@@ -74,10 +74,11 @@ export async function untilEmpty(outbox: Outbox): Promise<void> {
   await until('empty outbox', async () => (await outbox.counts()).waiting === 0, 60_000);
 }
 
-/** Bodies by ordering key, in their order. */
+/** Bodies by ordering key, in their order; those without one, which have no order, by their text. */
 export function byKey(messages: readonly DeliveredMessage[]): Record<string, unknown[]> {
   const bodies: Record<string, unknown[]> = {};
   for (const { orderingKey = '', body } of messages) (bodies[orderingKey] ??= []).push(body);
+  bodies['']?.sort();
   return bodies;
 }
 

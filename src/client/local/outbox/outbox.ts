@@ -87,7 +87,9 @@ export class Outbox<Topics extends TopicMap = AnyTopics> {
    * Messages that could not be sent: refused by the broker (kept until they are retried or discarded), or waiting for another
    * try. In the order in which they were written; at most `limit` (1..500, default 50) after the `seq` of the last one read.
    */
-  failed({ after = 0, limit = bounds.listLimitDefault } = {}): Promise<FailedMessage[]> {
+  failed({ after = 0, limit = bounds.listLimitDefault }: { after?: number; limit?: number } = {}): Promise<
+    FailedMessage[]
+  > {
     if (!Number.isInteger(limit) || limit < 1 || limit > bounds.listLimitMax) {
       throw new RangeError(`limit is ${limit}: expected a whole number from 1 to ${bounds.listLimitMax}`);
     }
