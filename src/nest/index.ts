@@ -1,4 +1,19 @@
 /** The NestJS modules, decorators and strategies. */
 export { HalfboxBroker, type BrokerUser } from './broker/halfbox-broker.js';
 export { HalfboxModule, type AsyncOptions, type Visibility } from './broker/halfbox-module.js';
+export {
+  HalfboxClientProxy,
+  RequestsUnsupported,
+  type HalfboxClientProxyOptions,
+} from './server/halfbox-client-proxy.js';
+export { HalfboxContext } from './server/halfbox-context.js';
+export { HalfboxRecord, HalfboxRecordBuilder, type HalfboxRecordOptions } from './server/halfbox-record.js';
+export {
+  HALFBOX_TRANSPORT,
+  HalfboxServer,
+  type HalfboxServerEvents,
+  type HalfboxServerOptions,
+  type HalfboxStatus,
+} from './server/halfbox-server.js';
+export type { HalfboxHandlerOptions } from './server/handler-options.js';
 export { HALFBOX_OPTIONS, type HalfboxModuleOptions } from './broker/halfbox-options.js';

@@ -168,7 +168,10 @@ export class BullConsumer<Body = unknown> {
   #queueFailed(error: Error): void {
     if (this.#away || this.#stopped !== undefined) return;
     this.#away = true;
-    void this.#bull?.queue.client.once('ready', () => (this.#away = false));
+    this.#bull?.queue.client.once('ready', () => {
+      this.#away = false;
+      this.options.onRecovered?.();
+    });
     this.#report(error, 'queue');
   }
 

@@ -32,6 +32,8 @@ export interface Consuming<Body = unknown> {
    * Default: a process warning. `Retry` and `Reject` are not reported.
    */
   onError?: ((error: Error, failure: ConsumeFailure) => void) | undefined;
+  /** Called when messages can be received again, after a failure `during: 'receive'` or `'queue'` was reported. */
+  onRecovered?: (() => void) | undefined;
 }
 
 export interface ConsumerOptions<Body = unknown> extends Consuming<Body> {
@@ -90,6 +92,7 @@ export function completeConsumerOptions<Body>(options: ConsumerOptions<Body>): C
     stopMs: options.stopMs ?? 25_000,
     startMs: options.startMs ?? 60_000,
     onError: options.onError ?? warnOfFailure,
+    onRecovered: options.onRecovered ?? (() => undefined),
   };
   within('visibilityMs', complete.visibilityMs, bounds.visibilityMsMin, bounds.visibilityMsMax);
   within('waitMs', complete.waitMs, 0, bounds.waitMsMax);

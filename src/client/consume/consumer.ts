@@ -57,6 +57,7 @@ export class Consumer<Body = unknown> {
       took: (deliveries) => this.#took(deliveries),
       subscribe: () => this.#subscribe(),
       failed: (error, during) => this.#report(error, during),
+      recovered: () => this.#options.onRecovered(),
     });
     this.#visibility = new Visibility({
       ...at,

@@ -19,6 +19,8 @@ export interface ReceiverParts {
   /** The subscription has gone: makes it again. */
   subscribe: () => Promise<void>;
   failed: (error: Error, during: 'receive' | 'subscribe') => void;
+  /** The first call that went well after one that failed. */
+  recovered: () => void;
 }
 
 /** Asks for messages, one call at a time, as long as there is room for them. Tries again for ever while no broker answers. */
@@ -49,7 +51,7 @@ export class Receiver {
   }
 
   async #loop(): Promise<void> {
-    const { client, topic, group, visibilityMs, waitMs, room, took, failed } = this.parts;
+    const { client, topic, group, visibilityMs, waitMs, room, took, failed, recovered } = this.parts;
     const bounds = { timeoutMs: waitMs + 15_000, signal: this.#ending.signal };
     let failures = 0;
     while (!this.#stopping) {
@@ -60,6 +62,7 @@ export class Receiver {
       }
       try {
         took((await client.receive(topic, group, { max, visibilityMs, waitMs }, bounds)).deliveries);
+        if (failures > 0) recovered();
         failures = 0;
       } catch (error) {
         if (this.#stopping) return;
