@@ -1,7 +1,17 @@
+import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { bodyTextOf, type Call, type CallAnswer, type Caller } from '../client/broker/caller.js';
 import { BrokerUnreachable } from '../client/errors.js';
 import { Events } from '../runtime/events.js';
+
+/** Names a call to the hook that connects it with its answer. */
+const callHeader = 'halfbox-call';
+
+interface CallUnderWay {
+  response: ServerResponse | undefined;
+  /** Why its caller does not wait any more. */
+  givenUp: unknown;
+}
 
 /** A call that only waits for deliveries: nothing is being done meanwhile. */
 const waitsForDeliveries = /\/receive$/;
@@ -14,13 +24,23 @@ export class EmbeddedCaller implements Caller {
   /** `ended`: one call has ended. */
   readonly events = new Events<{ ended: undefined }>();
   readonly #inHand = new Set<Promise<unknown>>();
+  readonly #underWay = new Map<string, CallUnderWay>();
+  #calls = 0;
   #working = 0;
 
-  /** @param grant secret by which the API knows the calls of its own process */
+  /**
+   * @param server not ready yet: it gets a hook
+   * @param grant secret by which the API knows the calls of its own process
+   */
   constructor(
     private readonly server: FastifyInstance,
     private readonly grant: string,
-  ) {}
+  ) {
+    server.addHook('onRequest', ({ headers }, reply, done) => {
+      if (headers[callHeader] !== undefined) this.#begin(headers[callHeader], headers.authorization, reply.raw);
+      done();
+    });
+  }
 
   /** Calls under way that are not just waiting for deliveries. */
   get working(): number {
@@ -49,21 +69,28 @@ export class EmbeddedCaller implements Caller {
   async #inject(call: Call): Promise<CallAnswer> {
     const { method, path, timeoutMs, signal } = call;
     const payload = bodyTextOf(call);
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const ending = signal ? AbortSignal.any([signal, timeout]) : timeout;
+    const name = String((this.#calls += 1));
+    const under: CallUnderWay = { response: undefined, givenUp: undefined };
+    const giveUp = (reason: unknown): void => {
+      under.givenUp ??= reason;
+      under.response?.destroy();
+    };
+    const onAbort = (): void => giveUp(signal?.reason);
+    const timer = setTimeout(() => giveUp(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    this.#underWay.set(name, under);
+    signal?.addEventListener('abort', onAbort, { once: true });
     try {
+      signal?.throwIfAborted();
       const answer = await this.server.inject({
         method,
         url: path,
-        signal: ending,
         headers: {
           authorization: `Bearer ${this.grant}`,
+          [callHeader]: name,
           ...(payload !== undefined && { 'content-type': 'application/json' }),
         },
         ...(payload !== undefined && { payload }),
       });
-      // What is answered to a caller that has given up is about its going.
-      ending.throwIfAborted();
       const retryAfter = answer.headers['retry-after'];
       return {
         status: answer.statusCode,
@@ -71,8 +98,20 @@ export class EmbeddedCaller implements Caller {
         ...(retryAfter !== undefined && { retryAfterMs: Number(retryAfter) * 1_000 }),
       };
     } catch (error) {
-      const closed = (error as { code?: unknown }).code === 'FST_ERR_REOPENED_CLOSE_SERVER';
-      throw new BrokerUnreachable('the broker of this process', !closed, error);
+      const begun = under.response !== undefined;
+      throw new BrokerUnreachable('the broker of this process', begun, under.givenUp ?? error);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      this.#underWay.delete(name);
     }
+  }
+
+  /** Where a call ends early, the broker must hear of it: what it waits for is then not taken for nobody. */
+  #begin(name: unknown, authorization: string | undefined, response: ServerResponse): void {
+    const under = authorization === `Bearer ${this.grant}` ? this.#underWay.get(String(name)) : undefined;
+    if (!under) return;
+    under.response = response;
+    if (under.givenUp !== undefined) response.destroy();
   }
 }

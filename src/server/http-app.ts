@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -15,6 +16,7 @@ import type { RouteTable } from '../api/route-table.js';
 import { SERVICES, type Services } from '../api/services.js';
 import { addStreamRoute } from '../api/stream-route.js';
 import { SubscriptionChanges } from '../api/subscription-changes.js';
+import { EmbeddedCaller } from './embedded-caller.js';
 import { buildQuietly } from './quiet-nest.js';
 
 /** The controllers over the services of one broker. */
@@ -41,19 +43,16 @@ const Factory = NestFactory.constructor as new () => typeof NestFactory;
 export interface HttpApp {
   app: NestFastifyApplication;
   routes: RouteTable;
+  /** For calls of this process: no socket, every scope. */
+  caller: EmbeddedCaller;
 }
 
-/**
- * @param stopping true once the broker refuses new requests
- * @param grant secret by which calls of this process are known; they may do everything
- */
-export async function createHttpApp(
-  services: Services,
-  stopping: () => boolean = () => false,
-  grant?: string,
-): Promise<HttpApp> {
+/** @param stopping true once the broker refuses new requests */
+export async function createHttpApp(services: Services, stopping: () => boolean = () => false): Promise<HttpApp> {
+  const grant = randomBytes(32).toString('base64url');
   const guard = new CallerGuard(services.apiKeys, services.node.secret, grant);
   const { server, routes } = createFastifyEdge({ guard, logger: services.logger, stopping });
+  const caller = new EmbeddedCaller(server, grant);
   const nodes = new NodeClient(services.node.secret);
   server.addHook('onClose', () => nodes.close());
   const direct = new DirectRoutes(controllers, services.logger);
@@ -74,5 +73,5 @@ export async function createHttpApp(
     return built;
   });
   await server.ready();
-  return { app, routes };
+  return { app, routes, caller };
 }

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
@@ -12,7 +12,7 @@ import type { Logger } from '../runtime/logger.js';
 import type { MessageStore } from '../store/message-store.js';
 import { openStore } from '../store/open-store.js';
 import { Broker } from './broker.js';
-import { EmbeddedCaller } from './embedded-caller.js';
+import type { EmbeddedCaller } from './embedded-caller.js';
 import { openEngine, type Engine } from './engine.js';
 import { createHttpApp, type HttpApp } from './http-app.js';
 import { refuseCompany, unreachableUrl } from './sole-node.js';
@@ -92,9 +92,8 @@ async function serve(parts: NodeParts): Promise<RunningNode> {
   const broker = new Broker({ settings, store, engine, logger, version, url, observers, clock, relay });
   metrics.listen(broker.relay.events, broker.queueEvents);
   let stopping = false;
-  const grant = randomBytes(32).toString('base64url');
-  const http = await createHttpApp(await servicesOf(parts, broker), () => stopping, grant);
-  const caller = new EmbeddedCaller(http.app.getHttpAdapter().getInstance(), grant);
+  const http = await createHttpApp(await servicesOf(parts, broker), () => stopping);
+  const { caller } = http;
   await startBroker(broker, parts, url);
   try {
     if (address) await http.app.listen(address.port, settings.host);

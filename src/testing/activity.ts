@@ -5,6 +5,8 @@ const lookAgainMs = 20;
 
 /** Hears of everything that happens in a broker. */
 export class Activity {
+  /** Subscriptions (`topic/group`) of which something was given out or settled since the restart. */
+  readonly moved = new Set<string>();
   readonly #unlisten: (() => void)[];
   #happened: () => void = () => {};
   #lastAt = performance.now();
@@ -15,9 +17,13 @@ export class Activity {
       this.#lastAt = performance.now();
       this.#happened();
     };
+    const movedOn = ({ topic, group }: { topic: string; group: string }): void => {
+      this.moved.add(`${topic}/${group}`);
+      heard();
+    };
     this.#unlisten = [
-      events.on('given', heard),
-      events.on('settled', heard),
+      events.on('given', movedOn),
+      events.on('settled', movedOn),
       events.on('claimed', heard),
       events.on('released', heard),
       caller.events.on('ended', heard),
@@ -29,8 +35,9 @@ export class Activity {
     return performance.now() - this.#lastAt;
   }
 
-  /** Begins to count the idle time anew. */
+  /** Begins anew. */
   restart(): void {
+    this.moved.clear();
     this.#lastAt = performance.now();
   }
 

@@ -32,6 +32,8 @@ export type VisibleMessage = Omit<DeliveredMessage, 'attempt'>;
 
 const settledMs = 5_000;
 const callMs = 5_000;
+/** Retries of one subscription that may be due at the same time. */
+const dueRetriesMax = 100_000;
 /** Messages that one look at a topic answers, of each shard. */
 const messagesMax = 10_000;
 
@@ -101,8 +103,8 @@ export class HalfboxTestingBroker<Topics extends TopicMap = AnyTopics> extends H
   }
 
   protected override async startNode(options: NodeOptions): Promise<RunningNode> {
-    // With a clock that stands still, a wait for the next tick would not end.
-    const node = await super.startNode({ ...options, clock: this.clock, relay: { tickMsMin: 0 } });
+    // Retries beyond the bound are looked for at the next tick, which a clock that stands still does not reach.
+    const node = await super.startNode({ ...options, clock: this.clock, relay: { dueRetriesMax } });
     const { store } = node.http.app.get<Services>(SERVICES);
     const pending = () => [...this.users].flatMap((user) => user.pending?.() ?? []);
     this.#travel = new TimeTravel(node, store, new OpenWorkList(node, store, pending));

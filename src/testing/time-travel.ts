@@ -35,8 +35,9 @@ export class TimeTravel {
   /** See {@link TestingClock.advance}. */
   async to(target: number, moveTo: (time: number) => void): Promise<void> {
     const { clock } = this.node.broker;
-    // What was under way before may be held by the test itself.
-    const ignored = new Set((await this.work.read()).map(({ subscription }) => subscription));
+    const ignored = new Set<string | undefined>();
+    // What can be done now is done at the time that it is now.
+    await this.#happen(ignored);
     for (let stop = 0; stop < stopsMax; stop += 1) {
       const dueAt = await nextDueAt(this.node, this.store);
       if (dueAt > target) break;
@@ -85,14 +86,19 @@ export class TimeTravel {
     this.#activity.end();
   }
 
-  /** Does what is due now, and gives what follows from it the time to happen. Consumers that do nothing are ignored from then on. */
+  /**
+   * Does what is due now, and gives what follows from it the time to happen. Consumers that do nothing are ignored from
+   * then on, until they do something.
+   */
   async #happen(ignored: Set<string | undefined>): Promise<void> {
-    await this.#runDue();
     this.#activity.restart();
+    await this.#runDue();
+    const since = performance.now();
     for (;;) {
+      for (const subscription of this.#activity.moved) ignored.delete(subscription);
       const open = (await this.work.read()).filter(({ subscription }) => !ignored.has(subscription));
       if (open.length === 0) return;
-      if (this.#activity.idleMs > stalledMs) {
+      if (Math.min(this.#activity.idleMs, performance.now() - since) > stalledMs) {
         for (const { subscription } of open) ignored.add(subscription);
         return;
       }
@@ -102,6 +108,8 @@ export class TimeTravel {
 
   async #runDue(): Promise<void> {
     const { relay, schedule, checks, clock } = this.node.broker;
+    // A consumer would have asked again and again meanwhile: its ephemeral subscription is not idle.
+    for (const owned of relay.allOwned()) owned.markUsed(clock.now());
     await relay.runOnce(clock.now());
     while (await schedule.runOnce(clock.now()));
     await checks.runOnce(clock.now());
