@@ -37,16 +37,9 @@ export class NamedTransport {
   /** See `ExternalSender.emit`. */
   async emit(pattern: string, message: ExternalMessage, timeoutMs: number): Promise<void> {
     const deadline = new Deadline(timeoutMs);
-    const { connection, client } = await this.#connected(deadline);
-    const { proxy, event } = client;
-    const confirmed = lastValueFrom(proxy.emit<unknown>(pattern, event(message)), { defaultValue: undefined });
     try {
-      await deadline.bound(confirmed, 'not confirmed in time');
-    } catch (error) {
-      const failure = emitFailure(error);
-      // What waits in the connection must not be sent after a later try.
-      if (failure.kind === 'timeout') this.#discard(connection);
-      throw failure;
+      const { connection, client } = await this.#connected(deadline);
+      await this.#confirmed(connection, client, pattern, message, deadline);
     } finally {
       deadline.end();
     }
@@ -55,8 +48,8 @@ export class NamedTransport {
   /** The first value that the pattern's handler answers. See `MicroserviceCaller.ask`. */
   async ask(pattern: string, question: unknown, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
     const deadline = new Deadline(timeoutMs, signal);
-    const { proxy, question: wrap } = (await this.#connected(deadline)).client;
     try {
+      const { proxy, question: wrap } = (await this.#connected(deadline)).client;
       const answers = proxy.send<unknown>(pattern, wrap(question, timeoutMs));
       return await deadline.bound(firstOf(answers, deadline.over), 'no answer in time');
     } catch (error) {
@@ -76,6 +69,24 @@ export class NamedTransport {
     over.abort();
   }
 
+  async #confirmed(
+    connection: Connection,
+    { proxy, event }: TransportClient,
+    pattern: string,
+    message: ExternalMessage,
+    deadline: Deadline,
+  ): Promise<void> {
+    try {
+      const confirmed = lastValueFrom(proxy.emit<unknown>(pattern, event(message)), { defaultValue: undefined });
+      await deadline.bound(confirmed, 'not confirmed in time');
+    } catch (error) {
+      const failure = emitFailure(error);
+      // What waits in the connection must not be sent after a later try.
+      if (failure.kind === 'timeout') this.#discard(connection);
+      throw failure;
+    }
+  }
+
   /** The connection, made where there is none; the same one for all that use it. */
   async #connected(deadline: Deadline): Promise<{ connection: Connection; client: TransportClient }> {
     if (this.#closed) throw new MicroserviceFailure('unreachable', 'the broker is stopping');
@@ -87,7 +98,6 @@ export class NamedTransport {
       this.#down = false;
       return { connection, client };
     } catch (error) {
-      deadline.end();
       this.#discard(connection);
       throw this.#noteDown(error);
     }

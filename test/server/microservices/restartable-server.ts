@@ -1,6 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { execFile, type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { until } from '../../queue/until.js';
 import { askNats, natsArguments, natsServer } from '../../setup/nats-server.mjs';
 import { diesWithThisProcess, freePort, temporaryFolder, untilAnswered } from '../../setup/private-server.mjs';
 import { programOf } from '../../setup/program-of.js';
@@ -68,6 +70,17 @@ export class RestartableServer {
     const exited = once(child, 'exit');
     child.kill('SIGKILL');
     await exited;
+  }
+
+  /** Stops it in the middle of whatever it does, until `resume`: connections stay open and nothing is answered. */
+  async pause(): Promise<void> {
+    this.#child?.kill('SIGSTOP');
+    const stateOf = () => promisify(execFile)('ps', ['-o', 'stat=', '-p', String(this.#child?.pid)]);
+    await until('it stands still', async () => (await stateOf()).stdout.startsWith('T'));
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT');
   }
 
   /** Leaves nothing behind. */
