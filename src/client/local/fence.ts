@@ -45,6 +45,7 @@ export interface FenceOptions {
  * row as committed; a check writes one as rolled back where there is none. Whoever is first wins: what was answered
  * `rollback` can never commit later, and what is still open is answered `unknown`.
  *
+ * It opens two connections of its own at most, to the primary, when the first check-back comes.
  * `start` begins to delete old rows, `stop` ends it and closes the connections. Any number of instances may do so at once.
  */
 export class Fence implements Answerer, BackgroundService {

@@ -81,9 +81,11 @@ export class LocalTransaction {
     const connection = await this.#connect();
     let result: Result;
     try {
+      this.#work.guard(connection.runner);
       await this.#step(() => connection.begin(isolation));
       await this.#enter(connection);
       result = await this.#step(() => this.#work.run(async () => work(connection.manager)));
+      this.#work.close();
       await this.#step(() => fence.confirm(connection.runner, this.id));
       if (!(await beforeCommit())) await this.#step(() => fence.leave(connection.runner, this.id));
       this.#held.assertInTime();

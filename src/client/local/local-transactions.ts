@@ -29,7 +29,8 @@ export interface SqlLocalTransactionsOptions {
  * Local transactions in the application's own SQL database, through TypeORM, whose messages are delivered when, and only when,
  * they commit. Check-backs are answered by the same {@link Fence}.
  *
- * The work writes with the manager that it is given, on the one connection that its transaction takes; it must neither end
+ * The work writes with the manager that it is given, on the one connection that its transaction takes, and awaits all that it
+ * does; it must neither end
  * the transaction itself nor, on MySQL, change the schema in it, which commits. Local transactions on one SQLite DataSource
  * run one after the other, and what else uses the DataSource waits while one is open.
  *

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { DataSource } from 'typeorm';
+import type { DataSource, QueryRunner } from 'typeorm';
 import { NestedLocalTransaction } from '../errors.js';
 
 const current = new AsyncLocalStorage<OpenWork>();
@@ -17,6 +17,18 @@ export class OpenWork {
 
   run<Result>(work: () => Promise<Result>): Promise<Result> {
     return current.run(this, work);
+  }
+
+  /** Makes statements fail that the work sends on its connection after its end: they would end in the COMMIT, or break it. */
+  guard(runner: QueryRunner): void {
+    const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>;
+    const queryInWork = async (...args: unknown[]): Promise<unknown> => {
+      if (!this.#isOpen && current.getStore() === this) {
+        throw new Error('the work of this local transaction has ended: await everything that it does');
+      }
+      return query(...args);
+    };
+    runner.query = queryInWork as typeof runner.query;
   }
 
   /** From now on what still runs of it does not belong to it. */

@@ -11,6 +11,7 @@ const withoutSchema = {
   installExtensions: false,
   cache: false,
   logging: false,
+  logger: undefined,
 };
 
 /** What is read of options that only some kinds of databases have. */

@@ -40,16 +40,24 @@ export class SqliteTurns {
     this.#guard(shared);
     let isLate = false;
     const turn = this.#next().then(async () => {
-      while (shared.isTransactionActive && !isLate) await new Promise((resolve) => setTimeout(resolve, lookMs));
-      // In one go with the look, so that nobody begins a transaction in between.
-      this.#holder = this.#ownRunner(shared);
-      return this.#holder;
+      try {
+        while (shared.isTransactionActive && !isLate) await new Promise((resolve) => setTimeout(resolve, lookMs));
+        // In one go with the look, so that nobody begins a transaction in between.
+        this.#holder = this.#ownRunner(shared);
+        return this.#holder;
+      } catch (error) {
+        this.#pass();
+        throw error;
+      }
     });
     try {
       return await inTime(turn);
     } catch (error) {
       isLate = true;
-      void turn.then((runner) => this.end(runner));
+      turn.then(
+        (runner) => this.end(runner),
+        () => undefined,
+      );
       throw error;
     }
   }

@@ -18,7 +18,10 @@ export interface FinishedTransaction<Result> {
   transactionId: string;
   /** What the work returned. */
   result: Result;
-  /** The broker's answer to the commit. Undefined when none came in time: check-back finds out, and the messages follow. */
+  /**
+   * The broker's answer to the commit. Undefined when none came: check-back commits the messages then; and when there was
+   * no message.
+   */
   committed: ResolvedTransaction | undefined;
 }
 

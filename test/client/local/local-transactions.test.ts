@@ -13,11 +13,26 @@ import {
 } from '../../../src/client/errors.js';
 import { InHand } from '../../../src/client/local/in-hand.js';
 import type { TopicMessage } from '../../../src/client/producer/topic-map.js';
-import { applicationServers, type ApplicationDatabase } from './application-database.js';
+import { applicationServers, networkServers, type ApplicationDatabase } from './application-database.js';
 import { deferred, insertOrder, message, Shop } from './shop.js';
 
 const invoice: TopicMessage = { topic: 'invoices', body: 2 };
 const unreachable = new BrokerUnreachable('http://broker', true, new Error('gone'));
+
+describe.each(networkServers)('a replicated $name', ({ provide }) => {
+  test('local transactions and checks use the primary', async () => {
+    const [database, replica] = await Promise.all([provide(), provide()]);
+    await database.prepare();
+    const replication = { master: { url: database.address }, slaves: [{ url: replica.address }] };
+    const shop = new Shop(await database.open({ url: undefined, replication }));
+    const { transactionId } = await shop.transactions.sendInTransaction(message, insertOrder('a'));
+    expect(await shop.ask(transactionId)).toBe('commit');
+    expect(await shop.ask('tx-other')).toBe('rollback');
+    await shop.fence.stop();
+    await database.close();
+    await replica.close();
+  });
+});
 
 describe.each(applicationServers)('local transactions on $name', ({ provide, dialect }) => {
   let database: ApplicationDatabase;
@@ -343,6 +358,25 @@ describe.each(applicationServers)('local transactions on $name', ({ provide, dia
       expect({ ...shop.calls }).toMatchObject({ committed: [], rolledBack: [] });
       expect(await shop.ask(shop.calls.prepared[0]!.id, 0, 'one')).toBe('commit');
       expect(await shop.orders()).toEqual(['b']);
+    });
+
+    test('a statement that the work did not wait for does not get in between its end and the COMMIT', async () => {
+      const prepared = deferred();
+      const { onPrepare } = shop.calls;
+      let late: Promise<unknown> | undefined;
+      shop.calls.onPrepare = async (transaction) => {
+        prepared.resolve();
+        await expect(late).rejects.toThrow(/has ended/);
+        return onPrepare(transaction);
+      };
+      const done = await shop.transactions.transaction(async ({ manager, send }) => {
+        send(message);
+        late = prepared.promise.then(() => insertOrder('late')(manager));
+        late.catch(() => undefined);
+        return insertOrder('early')(manager);
+      });
+      expect(done.committed).toMatchObject({ state: 'committed' });
+      expect(await shop.orders()).toEqual(['early']);
     });
 
     test('a statement that failed and was swallowed does not become a commit of nothing', async () => {
