@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { HalfboxClient, HttpCaller, type DeliveredMessage, type Message } from '../../../src/client/index.js';
 import { OutboxForwarder, type OutboxForwarderOptions } from '../../../src/client/local/outbox/forwarder.js';
-import { Outbox } from '../../../src/client/local/outbox/outbox.js';
+import type { Outbox } from '../../../src/client/local/outbox/outbox.js';
 import { RunningBroker } from '../../api/running-broker.js';
 import { until } from '../../queue/until.js';
 
