@@ -71,10 +71,10 @@ function messageTables(t: ColumnTypes): string[] {
     // the commit. What a resolution sets is never null, so that it changes no row's length (see transaction-row.ts).
     // The id is kept as bytes: long lists of ids cost MySQL a quarter less than where it minds their character set.
     `CREATE TABLE IF NOT EXISTS halfbox_transaction (
-      id ${t.bytes(64)} NOT NULL, producer ${t.name(64)} NOT NULL, state ${t.int} NOT NULL, due_at ${t.big} NOT NULL,
+      id ${t.bytes(64)} NOT NULL, producer ${t.name(64)} NOT NULL, state ${t.int} NOT NULL DEFAULT 0, due_at ${t.big} NOT NULL,
       prepared_at ${t.big} NOT NULL, first_check_at ${t.big} NOT NULL, message_refs ${t.text} NOT NULL, placements ${t.text} NOT NULL,
-      asked ${t.int} NOT NULL, answered ${t.int} NOT NULL, claim_token ${t.name(64)}, claimed_until ${t.big},
-      resolved_at ${t.big} NOT NULL, resolved_by ${t.int} NOT NULL, reason ${t.text}, instance ${t.name(64)},
+      asked ${t.int} NOT NULL DEFAULT 0, answered ${t.int} NOT NULL DEFAULT 0, claim_token ${t.name(64)}, claimed_until ${t.big},
+      resolved_at ${t.big} NOT NULL DEFAULT 0, resolved_by ${t.int} NOT NULL DEFAULT 0, reason ${t.text}, instance ${t.name(64)},
       PRIMARY KEY (id))${t.suffix}`,
     `CREATE INDEX halfbox_transaction_due ON halfbox_transaction (state, due_at)`,
     `CREATE TABLE IF NOT EXISTS halfbox_check_attempt (

@@ -2,10 +2,10 @@ import { orderingKeyHash } from '../../message/ordering-key.js';
 import type { PrepareItem } from '../half-store.js';
 import type { Statement } from './database.js';
 import { MultiRowInsert } from './multi-row-insert.js';
-import { emptyPlacements, packTransactionRefs, transactionStateCode } from './transaction-row.js';
+import { emptyPlacements, packTransactionRefs } from './transaction-row.js';
 
-const columns =
-  'id,producer,state,due_at,prepared_at,first_check_at,message_refs,placements,asked,answered,resolved_at,resolved_by,instance';
+/** The others have the defaults of a prepared transaction. */
+const columns = 'id,producer,due_at,prepared_at,first_check_at,message_refs,placements,instance';
 
 /** The rows of the half store for new transactions. A plain INSERT: an id that is there already fails the statement. */
 export function insertTransactions(items: PrepareItem[], now: number, statementBytesMax: number): Statement[] {
@@ -25,21 +25,7 @@ export function insertTransactions(items: PrepareItem[], now: number, statementB
     const placements = emptyPlacements(messages.length);
     insert
       .row(refs.length + placements.length)
-      .push(
-        transactionId,
-        producer,
-        transactionStateCode.prepared,
-        dueAt,
-        now,
-        dueAt,
-        refs,
-        placements,
-        0,
-        0,
-        0,
-        0,
-        instance,
-      );
+      .push(transactionId, producer, dueAt, now, dueAt, refs, placements, instance);
   }
   return insert.statements();
 }
