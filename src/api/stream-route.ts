@@ -32,6 +32,11 @@ export async function addStreamRoute(
         done();
       },
     });
+    // A refusal that comes before the plugin's own hooks; nobody else would end the connection.
+    scope.addHook('onResponse', (request, _reply, done) => {
+      if (request.raw.upgrade) request.raw.socket.end();
+      done();
+    });
     scope.setErrorHandler((error, _request, reply) => sendProblem(reply, problemOf(error, logger)));
     scope.route({
       method: 'GET',

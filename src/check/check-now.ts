@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Problem } from '../message/problem.js';
+import type { ClaimedCheck } from '../store/check-store.js';
 import type { LookupStore } from '../store/lookup-store.js';
 import type { AskQueue } from './ask-queue.js';
 import type { CheckAsking, CheckAskingParts } from './check-asking.js';
@@ -36,15 +37,23 @@ export class CheckNow {
     }
   }
 
+  async #askOne(check: ClaimedCheck): Promise<void> {
+    const askable = await this.producers.find(check.producer);
+    const line = this.queue.line(check.producer);
+    line.askingNow += 1;
+    try {
+      await this.asking.ask(check, askable, line.reachability);
+    } finally {
+      line.askingNow -= 1;
+    }
+  }
+
   async #ask(transactionId: string): Promise<void> {
     const { store, clock, settings, lookup } = this.parts;
     const giveUpAt = performance.now() + settings.checkTimeoutMs + 1_000;
     while (performance.now() < giveUpAt) {
       const check = await store.claimOne(transactionId, clock.now(), settings.leaseMs);
-      if (check) {
-        const askable = await this.producers.find(check.producer);
-        return this.asking.ask(check, askable, this.queue.line(check.producer).reachability);
-      }
+      if (check) return this.#askOne(check);
       const view = await lookup.getTransaction(transactionId, false);
       if (!view || view.state === 'committed' || view.state === 'rolled_back') return;
       await wait(heldElsewherePollMs);

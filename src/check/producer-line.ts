@@ -18,6 +18,8 @@ export class ProducerLine {
   readonly reachability: Reachability;
   readonly waiting: WaitingCheck[] = [];
   asking = 0;
+  /** Asks that somebody waits for, beside the line: they are not bounded here, but end in what is remembered. */
+  askingNow = 0;
   /** An unreachable producer is asked one thing at a time. */
   probing = false;
   #latencyMs = 100;
@@ -38,7 +40,7 @@ export class ProducerLine {
 
   /** True when nothing about this producer needs to be remembered. */
   isForgettable(now: number): boolean {
-    if (this.asking > 0 || this.waiting.length > 0 || now < this.#overflowUntil) return false;
+    if (this.asking > 0 || this.askingNow > 0 || this.waiting.length > 0 || now < this.#overflowUntil) return false;
     return !this.reachability.unreachable || now - this.reachability.openUntil > rememberedMs;
   }
 
