@@ -62,12 +62,21 @@ export class Claims {
       }
     }
     if (inherited.length === 0) return [];
-    return this.#withMessages(inherited, await this.parts.messages.read(inherited.map(({ ref }) => ref.id)));
+    return this.#withMessages(
+      inherited,
+      await this.parts.messages.read(
+        this.state.topic,
+        inherited.map(({ ref }) => ref.id),
+      ),
+    );
   }
 
   async #give(picked: TrackedDelivery[]): Promise<Delivery[]> {
     // Bodies are read while the claims are being written; neither waits for the other.
-    const reading = this.parts.messages.read(picked.map(({ ref }) => ref.id));
+    const reading = this.parts.messages.read(
+      this.state.topic,
+      picked.map(({ ref }) => ref.id),
+    );
     const [written, read] = await Promise.allSettled([this.writer.write(new GiveOut(this.state, picked)), reading]);
     if (written.status === 'rejected' || read.status === 'rejected') {
       this.#putBack(picked);

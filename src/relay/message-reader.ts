@@ -4,18 +4,21 @@ import type { RecentMessages } from './recent-messages.js';
 
 /** Bodies of messages: from memory where they are, else from the store. */
 export class MessageReader {
+  /** @param readers how many subscriptions of a topic this node gives out */
   constructor(
     private readonly recent: RecentMessages,
     private readonly store: Pick<LaneStore, 'readMessages'>,
+    private readonly readers: (topic: string) => number,
   ) {}
 
-  /** The messages in the order of the ids; `undefined` for one that the store does not have. */
-  async read(ids: string[]): Promise<(StoredMessage | undefined)[]> {
-    const found = ids.map((id) => this.recent.get(id));
+  /** The messages of a topic in the order of the ids; `undefined` for one that the store does not have. */
+  async read(topic: string, ids: string[]): Promise<(StoredMessage | undefined)[]> {
+    const shared = this.readers(topic) > 1;
+    const found = ids.map((id) => (shared ? this.recent.get(id) : this.recent.take(id)));
     const missing = ids.filter((_, index) => found[index] === undefined);
     if (missing.length === 0) return found;
     const read = await this.store.readMessages(missing);
-    this.recent.remember(read.values());
+    if (shared) this.recent.remember(read.values());
     return ids.map((id, index) => found[index] ?? read.get(id));
   }
 }

@@ -61,6 +61,10 @@ export class OwnedSubscriptions implements RelayHost {
     return this.#byTopic.get(topic) ?? [];
   }
 
+  countOf(topic: string): number {
+    return this.#byTopic.get(topic)?.size ?? 0;
+  }
+
   /** Whether the subscription is owned here, or is just being claimed. */
   has(topic: string, group: string): boolean {
     const name = nameOf(topic, group);

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import type { Clock } from '../message/clock.js';
 import type { StoredMessage } from '../message/message.js';
 
 /** What a message takes in memory beside its body, about. */
@@ -11,27 +11,61 @@ function bytesOf({ body, headers }: StoredMessage): number {
   return bytes;
 }
 
-/** Messages that this node has just stored or read, bounded in bytes and age, so that giving them out needs no read. */
+/**
+ * Messages that this node has just stored or read, bounded in bytes and age, so that giving them out needs no read.
+ * They are kept in two generations of half the bounds each, and the older one goes as a whole: an exact order of use
+ * would cost more for each message than most of them are worth.
+ */
 export class RecentMessages {
-  readonly #cache: LRUCache<string, StoredMessage>;
+  #young = new Map<string, StoredMessage>();
+  #old = new Map<string, StoredMessage>();
+  #youngBytes = 0;
+  #youngSince = 0;
 
-  constructor(bounds: { recentBytesMax: number; recentMs: number }) {
-    this.#cache = new LRUCache({
-      maxSize: bounds.recentBytesMax,
-      // Nothing that takes a large part of the whole: it would push out everything else.
-      maxEntrySize: Math.max(1, Math.floor(bounds.recentBytesMax / 8)),
-      sizeCalculation: bytesOf,
-      ttl: bounds.recentMs,
-      ttlResolution: 1_000,
-    });
-  }
+  constructor(
+    private readonly bounds: { recentBytesMax: number; recentMs: number },
+    private readonly clock: Clock,
+  ) {}
 
   /** Messages as they are in the store, after that is durable. */
   remember(messages: Iterable<StoredMessage>): void {
-    for (const message of messages) this.#cache.set(message.id, message);
+    this.#age();
+    const { recentBytesMax } = this.bounds;
+    for (const message of messages) {
+      const bytes = bytesOf(message);
+      // Nothing that takes a large part of the whole: it would push out everything else.
+      if (bytes > recentBytesMax / 8) continue;
+      if (this.#youngBytes + bytes > recentBytesMax / 2) this.#turn();
+      this.#youngBytes += bytes;
+      this.#young.set(message.id, message);
+    }
   }
 
   get(id: string): StoredMessage | undefined {
-    return this.#cache.get(id);
+    return this.#young.get(id) ?? this.#old.get(id);
+  }
+
+  /** As {@link get}, for its last reader: a message that is let go soon after it came costs the garbage collector nothing. */
+  take(id: string): StoredMessage | undefined {
+    const message = this.get(id);
+    if (message !== undefined && !this.#young.delete(id)) this.#old.delete(id);
+    return message;
+  }
+
+  #age(): void {
+    const now = this.clock.now();
+    const ageMs = now - this.#youngSince;
+    if (ageMs < this.bounds.recentMs / 2) return;
+    this.#turn();
+    // Nothing was remembered for a whole age: what is old by now was young then.
+    if (ageMs >= this.bounds.recentMs) this.#old = new Map();
+    this.#youngSince = now;
+  }
+
+  #turn(): void {
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#youngBytes = 0;
+    this.#youngSince = this.clock.now();
   }
 }

@@ -65,11 +65,11 @@ export class Relay {
     const settings = { ...relayDefaults, ...options.settings };
     this.#settings = settings;
     this.events = new Events((error) => logger.error({ err: error }, 'a listener of the relay failed'));
-    this.#recent = new RecentMessages(settings);
+    this.#recent = new RecentMessages(settings, clock);
     this.#lease = new NodeLease(store.nodes, node, settings.leaseMs, clock, options.monotonicNow);
     const parts = {
       store: store.lanes,
-      messages: new MessageReader(this.#recent, store.lanes),
+      messages: new MessageReader(this.#recent, store.lanes, (topic) => this.#owned.countOf(topic)),
       settleGroup: new SettleGroup(store.lanes, clock, settings),
       settings,
       clock,
