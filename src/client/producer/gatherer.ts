@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BrokerRefused, SendBufferFull } from '../errors.js';
+import { Expiry } from './expiry.js';
 import { Lane } from './lane.js';
 import { Part, type Ending, type Parcel } from './part.js';
 import { SendBudget } from './send-budget.js';
@@ -32,10 +33,10 @@ const backoffMsMax = 3_000;
  */
 export class Gatherer<Content, Result> {
   readonly #live = new Set<Part<Content, Result>>();
+  readonly #expiry = new Expiry(this.#live);
   readonly #budget: SendBudget<Part<Content, Result>>;
   readonly #ordered: Lane<Part<Content, Result>>;
   readonly #unordered: Lane<Part<Content, Result>>;
-  readonly #orderedParts = new WeakSet<Part<Content, Result>>();
   readonly #ended = new AbortController();
   readonly #counts = { ...noCounts };
   #onIdle: (() => void) | undefined;
@@ -66,19 +67,19 @@ export class Gatherer<Content, Result> {
     ending: Ending<Result>,
     { ordered = false, waits = true, timeoutMs, retries }: SendOptions & { ordered?: boolean; waits?: boolean } = {},
   ): void {
-    const limits = { timeoutMs: timeoutMs ?? this.settings.timeoutMs, retries: retries ?? this.settings.retries };
-    const part = new Part<Content, Result>(parcel, limits, this.#counted(parcel.size, ending));
-    if (ordered) this.#orderedParts.add(part);
+    const { settings } = this;
+    const limits = { timeoutMs: timeoutMs ?? settings.timeoutMs, retries: retries ?? settings.retries, ordered };
+    const part = new Part<Content, Result>(parcel, limits, ending, this.#onEnd);
     if (this.#budget.take(part)) {
-      this.#track(part);
       this.#enter(part);
     } else if (waits && this.#budget.wait(part)) {
       part.place = 'room';
-      this.#track(part);
     } else {
-      const { bufferItemsMax, bufferBytesMax } = this.settings;
-      part.fail(new SendBufferFull(`${bufferItemsMax} items or ${bufferBytesMax} bytes`));
+      part.fail(new SendBufferFull(`${settings.bufferItemsMax} items or ${settings.bufferBytesMax} bytes`));
+      return;
     }
+    this.#live.add(part);
+    this.#expiry.watch(part);
   }
 
   /** Waits until everything is sent, at most so long; what is left then fails with `SendFailed`. Nothing may be added after it. */
@@ -91,29 +92,18 @@ export class Gatherer<Content, Result> {
     this.#ended.abort();
   }
 
-  #counted(size: number, { resolve, reject }: Ending<Result>): Ending<Result> {
+  readonly #onEnd = (part: Part<Content, Result>, error: Error | undefined): void => {
     const counts = this.#counts;
-    return {
-      resolve: (result) => {
-        counts.done += size;
-        resolve(result);
-      },
-      reject: (error) => {
-        counts[error instanceof BrokerRefused ? 'refused' : 'failed'] += size;
-        reject(error);
-      },
-    };
-  }
-
-  #track(part: Part<Content, Result>): void {
-    this.#live.add(part);
-    part.onEnd = () => {
-      this.#live.delete(part);
-      this.#laneOf(part).remove(part);
-      this.#budget.release(part);
-      if (this.#live.size === 0) this.#onIdle?.();
-    };
-  }
+    if (error === undefined) counts.done += part.size;
+    else counts[error instanceof BrokerRefused ? 'refused' : 'failed'] += part.size;
+    if (part.place === 'outside') return;
+    this.#live.delete(part);
+    if (part.place === 'buffer') this.#laneOf(part).remove(part);
+    this.#budget.release(part);
+    if (this.#live.size > 0) return;
+    this.#expiry.rest();
+    this.#onIdle?.();
+  };
 
   #enter(part: Part<Content, Result>): void {
     part.place = 'buffer';
@@ -121,7 +111,7 @@ export class Gatherer<Content, Result> {
   }
 
   #laneOf(part: Part<Content, Result>): Lane<Part<Content, Result>> {
-    return this.#orderedParts.has(part) ? this.#ordered : this.#unordered;
+    return part.limits.ordered ? this.#ordered : this.#unordered;
   }
 
   /** Tries the batch until each of its parts has ended. */

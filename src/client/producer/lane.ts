@@ -9,6 +9,9 @@ export interface LaneBounds {
   inFlightMax: number;
 }
 
+/** What waits is spread over the batches that may begin, but not thinner than this: the calls cost more than it gains then. */
+const loadsMin = 200;
+
 /** Gathers what arrives in one turn of the event loop, or while as many batches as may be are under way, into batches. */
 export class Lane<Load extends Sized> {
   readonly #waiting = new Set<Load>();
@@ -36,18 +39,22 @@ export class Lane<Load extends Sized> {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      while (this.#inFlight < this.bounds.inFlightMax && this.#waiting.size > 0) void this.#run(this.#cut());
+      while (this.#inFlight < this.bounds.inFlightMax && this.#waiting.size > 0) {
+        const free = this.bounds.inFlightMax - this.#inFlight;
+        const batches = Math.max(1, Math.min(free, Math.floor(this.#waiting.size / loadsMin)));
+        void this.#run(this.#cut(Math.ceil(this.#waiting.size / batches)));
+      }
     });
   }
 
-  #cut(): Load[] {
+  #cut(loadsMax: number): Load[] {
     const batch: Load[] = [];
     let items = 0;
     let bytes = 0;
     for (const load of this.#waiting) {
       items += load.size;
       bytes += load.bytes;
-      const isFull = items > this.bounds.batchItemsMax || bytes > this.bounds.batchBytesMax;
+      const isFull = items > this.bounds.batchItemsMax || bytes > this.bounds.batchBytesMax || batch.length >= loadsMax;
       if (isFull && batch.length > 0) break;
       batch.push(load);
       this.#waiting.delete(load);

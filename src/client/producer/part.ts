@@ -1,4 +1,5 @@
 import { SendBufferFull, SendFailed } from '../errors.js';
+import type { Expiring } from './expiry.js';
 
 /** What one caller wants sent, all or none. */
 export interface Parcel<Content> {
@@ -16,36 +17,41 @@ export interface Ending<Result> {
   reject(error: Error): void;
 }
 
+/** Bounds of a part. */
+export interface PartLimits {
+  timeoutMs: number;
+  retries: number;
+  /** It is sent after those of the same lane that were added before it. */
+  ordered: boolean;
+}
+
 /** One caller's part of what is gathered: what it wants sent, until when, and how its tries went. It ends once. */
-export class Part<Content, Result> implements Parcel<Content> {
+export class Part<Content, Result> implements Parcel<Content>, Expiring {
   readonly content: Content;
   readonly size: number;
   readonly bytes: number;
   readonly ids: readonly string[];
-  /** By `performance.now()`. */
   readonly deadline: number;
-  /** Where it is now; `room`: before the buffer. */
-  place: 'room' | 'buffer' | 'under way' | 'ended' = 'buffer';
+  /** Where it is now; `outside`: not accepted; `room`: waiting for room in the buffer. */
+  place: 'outside' | 'room' | 'buffer' | 'under way' | 'ended' = 'outside';
   /** Tries that were begun. */
   attempts = 0;
   /** A try ended so that it may have been done. */
   mayBeStored = false;
-  /** Told when it has ended. */
-  onEnd: (part: this) => void = () => {};
   #cause: unknown;
-  readonly #timer: NodeJS.Timeout;
 
+  /** @param onEnd told before the ending; the error is undefined when it was stored */
   constructor(
     { content, size, bytes, ids }: Parcel<Content>,
-    private readonly limits: { timeoutMs: number; retries: number },
+    readonly limits: PartLimits,
     private readonly ending: Ending<Result>,
+    private readonly onEnd: (part: Part<Content, Result>, error: Error | undefined) => void,
   ) {
     this.content = content;
     this.size = size;
     this.bytes = bytes;
     this.ids = ids;
     this.deadline = performance.now() + limits.timeoutMs;
-    this.#timer = setTimeout(() => this.#expire(), limits.timeoutMs);
   }
 
   get mayTryAgain(): boolean {
@@ -53,12 +59,12 @@ export class Part<Content, Result> implements Parcel<Content> {
   }
 
   succeed(result: Result): void {
-    if (this.#end()) this.ending.resolve(result);
+    if (this.#end(undefined)) this.ending.resolve(result);
   }
 
   /** Ends it for a reason that another try would not change. */
   fail(error: Error): void {
-    if (this.#end()) this.ending.reject(error);
+    if (this.#end(error)) this.ending.reject(error);
   }
 
   /** Notes a try that failed and may be repeated. */
@@ -73,16 +79,15 @@ export class Part<Content, Result> implements Parcel<Content> {
     this.fail(new SendFailed(mayBeStored, this.ids, this.attempts, cause));
   }
 
-  #expire(): void {
+  expire(): void {
     const { timeoutMs } = this.limits;
-    if (this.place === 'room') return this.fail(new SendBufferFull(`there was no room within ${timeoutMs} ms`));
-    this.giveUp(this.#cause ?? new Error(`no answer within ${timeoutMs} ms`));
+    if (this.place === 'room') this.fail(new SendBufferFull(`there was no room within ${timeoutMs} ms`));
+    else this.giveUp(this.#cause ?? new Error(`no answer within ${timeoutMs} ms`));
   }
 
-  #end(): boolean {
+  #end(error: Error | undefined): boolean {
     if (this.place === 'ended') return false;
-    clearTimeout(this.#timer);
-    this.onEnd(this);
+    this.onEnd(this, error);
     this.place = 'ended';
     return true;
   }
