@@ -144,9 +144,11 @@ export class BullConsumer<Body = unknown> {
     const left = new Promise<void>((resolve) => {
       leave = setTimeout(resolve, (this.options.stopMs ?? 25_000) + lastEndsMs);
     });
-    await Promise.race([queue.close(), left]);
+    // Pausing here waits for the running jobs; closing need not then, and ends the locks of those that did not end.
+    await Promise.race([queue.pause(true).catch(() => undefined), left]);
     clearTimeout(abort);
     clearTimeout(leave);
+    await queue.close(true);
     await close();
   }
 

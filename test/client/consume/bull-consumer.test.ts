@@ -196,6 +196,26 @@ describe('BullConsumer', () => {
     expect(reasons).toEqual([expect.objectContaining({ code: 'consumer-stopped', messageId: id })]);
   });
 
+  it('goes on when Redis was away, wiped too, and says so once', async () => {
+    const topic = topicName();
+    const seen: unknown[] = [];
+    let recovered = 0;
+    await started({
+      topic,
+      handler: ({ body }) => seen.push(body),
+      onRecovered: () => (recovered += 1),
+    });
+    await send(topic, 'before');
+    await until('seen', () => seen.includes('before'));
+    await redis.kill();
+    await until('told', () => errors.length > 0);
+    await redis.restart();
+    await send(topic, 'after');
+    await until('seen again', () => seen.includes('after'));
+    await until('recovered', () => recovered === 1);
+    expect(errors.map(({ during }) => during)).toEqual(['queue']);
+  });
+
   it('start fails where Redis does not answer', async () => {
     const nowhere = started({ topic: topicName(), redis: 'redis://127.0.0.1:9', startMs: 300, handler: () => 1 });
     await expect(nowhere).rejects.toThrow('Redis did not answer');
