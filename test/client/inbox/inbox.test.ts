@@ -153,6 +153,21 @@ describe.each(applicationServers)('inbox on $name', ({ provide, dialect }) => {
     expect([await orders(), await rows()]).toEqual([[], 0]);
   });
 
+  test('a statement that the work did not wait for cannot break the COMMIT', async () => {
+    await insertOrder('taken')(dataSource.manager);
+    const m = message();
+    const stray = deferred<unknown>();
+    const once = inbox.once(m, 'g', async (manager) => {
+      await insertOrder('a')(manager);
+      const late = Promise.resolve().then(() => new Promise(setImmediate));
+      void late.then(() => insertOrder('taken')(manager)).catch((error: unknown) => stray.resolve(error));
+    });
+    expect(await once).toMatchObject({ done: true });
+    expect(await stray.promise).toBeInstanceOf(Error);
+    expect(await orders()).toEqual(['a', 'taken']);
+    expect(await inbox.once(m, 'g', insertOrder('b'))).toEqual({ done: false });
+  });
+
   test('a transaction that the work rolled back behind the inbox is not taken for done', async () => {
     const m = message();
     const work = async (manager: EntityManager) => {

@@ -75,8 +75,9 @@ export class Inbox implements BackgroundService {
   }
 
   /**
-   * Runs the work in a local transaction, unless the message was done before; its database writes go through the manager that it is
-   * given. `{ done: true, result }`: the work and the row are committed. `{ done: false }`: they were before, and nothing was run.
+   * Runs the work in a local transaction, unless the message was done before. The work writes with the manager that it is given
+   * and awaits all that it does; it must neither end the transaction itself nor, on MySQL, change the schema, which commits.
+   * `{ done: true, result }`: the work and the row are committed. `{ done: false }`: they were before, and nothing was run.
    * While another delivery of the message is in work this waits for its end: when it commits it is done, when it rolls back
    * this one runs.
    *
@@ -96,20 +97,15 @@ export class Inbox implements BackgroundService {
     options: OnceOptions = {},
   ): Promise<Once<Result>> {
     const key = doneKey(group, message, options);
-    const open = new OpenWork(this.dataSource);
-    try {
-      for (let tries = 1; ; tries += 1) {
-        try {
-          return await this.#tryOnce(message, group, key, (manager) => open.run(async () => work(manager)));
-        } catch (error) {
-          if (!(error instanceof RowNotWritten)) throw error;
-          const { cause } = error;
-          if (!isLockConflict(dialectOf(this.dataSource), cause)) throw cause;
-          if (!isPassing(cause) || tries === triesMax) throw new InboxBusy(group, message.id, cause);
-        }
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#tryOnce(message, group, key, work);
+      } catch (error) {
+        if (!(error instanceof RowNotWritten)) throw error;
+        const { cause } = error;
+        if (!isLockConflict(dialectOf(this.dataSource), cause)) throw cause;
+        if (!isPassing(cause) || tries === triesMax) throw new InboxBusy(group, message.id, cause);
       }
-    } finally {
-      open.close();
     }
   }
 
@@ -132,12 +128,15 @@ export class Inbox implements BackgroundService {
     key: string,
     work: (manager: EntityManager) => Promise<Result>,
   ): Promise<Once<Result>> {
+    const open = new OpenWork(this.dataSource);
     const connection = await this.#connect(group, id);
     let once: Once<Result> = { done: false };
     try {
+      open.guard(connection.runner);
       await connection.begin(this.options.isolation);
       if (await this.#insert(connection, group, key)) {
-        once = { done: true, result: await work(connection.manager) };
+        once = { done: true, result: await open.run(async () => work(connection.manager)) };
+        open.close();
         const isThere = await this.#rows.isThere(connection.runner, group, key).catch((error: unknown) => {
           throw new LocalTransactionLost(id, error);
         });
@@ -145,6 +144,7 @@ export class Inbox implements BackgroundService {
       }
       await connection.commit();
     } catch (error) {
+      open.close();
       await this.#rollBack(connection);
       throw error;
     }
