@@ -1,9 +1,23 @@
-import { Controller, Inject, Scope } from '@nestjs/common';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Controller, Inject, Module, Scope } from '@nestjs/common';
 import { NestFactory, REQUEST } from '@nestjs/core';
-import { Module } from '@nestjs/common';
-import { Ctx, EventPattern, MessagePattern, Payload, type RequestContext } from '@nestjs/microservices';
+import { Ctx, EventPattern, MessagePattern, Payload, Transport, type RequestContext } from '@nestjs/microservices';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Observable, of, timer } from 'rxjs';
-import { HalfboxContext, HalfboxServer, type HalfboxHandlerOptions } from '../../../src/nest/index.js';
+import { completeSettings } from '../../../src/config/settings.js';
+import { HalfboxBroker } from '../../../src/nest/broker/halfbox-broker.js';
+import { HalfboxModule } from '../../../src/nest/broker/halfbox-module.js';
+import {
+  HALFBOX_TRANSPORT,
+  HalfboxContext,
+  HalfboxServer,
+  type HalfboxHandlerOptions,
+} from '../../../src/nest/index.js';
+import { silentLogger } from '../../../src/runtime/logger.js';
+import { startNode } from '../../../src/server/node.js';
+import { freePort } from '../../setup/private-server.mjs';
 import { until } from '../../queue/until.js';
 import { Gate } from '../../client/consume/consuming.js';
 import { Applications } from './application.js';
@@ -149,7 +163,7 @@ describe('HalfboxServer', () => {
     ]);
   });
 
-  it('closing finishes what is in hand, in an application with other transports too', async () => {
+  it('closing finishes what is in hand, and leaves the client that it was given open', async () => {
     const gate = new Gate();
     let begun = false;
     @Controller()
@@ -160,23 +174,52 @@ describe('HalfboxServer', () => {
         await gate.opened;
       }
     }
-    @Module({ controllers: [Orders] })
-    class Application {}
-    const application = await NestFactory.createApplicationContext(Application, { logger: false });
-    await application.close();
-    const hybrid = await NestFactory.createMicroservice(Application, {
-      strategy: new HalfboxServer({ client: applications.client, group: 'g' }),
-      logger: false,
-    });
-    await hybrid.listen();
+    const options = { endpoints: undefined, client: applications.client };
+    const { application } = await applications.listening(Orders, options);
     const [id] = await applications.send('closing', 1);
     await until('begun', () => begun);
-    const closed = hybrid.close();
+    const closed = application.close();
     gate.open();
     await closed;
     expect((await applications.stateOf(id!)).state).toBe('acked');
-    // The client that it was given stays open.
     expect(await applications.send('closing', 2)).toHaveLength(1);
+  });
+
+  it('consumes from the broker of its own application, beside HTTP and another transport', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'halfbox-hybrid-'));
+    const storeUrl = `sqlite:${join(folder, 'halfbox.db')}`;
+    const gate = new Gate();
+    let begun = 0;
+    @Controller()
+    class Orders {
+      @EventPattern<string>('hybrid', HALFBOX_TRANSPORT, { group: 'own' })
+      async handle(): Promise<void> {
+        begun += 1;
+        await gate.opened;
+      }
+
+      @MessagePattern('sum', Transport.TCP)
+      sum(numbers: number[]): number {
+        return numbers.length;
+      }
+    }
+    @Module({ imports: [HalfboxModule.forRoot({ storeUrl, api: false })], controllers: [Orders] })
+    class Application {}
+    const application = await NestFactory.create(Application, new FastifyAdapter(), { logger: false });
+    const broker = application.get<HalfboxBroker>(HalfboxBroker);
+    application.connectMicroservice({ strategy: new HalfboxServer({ client: broker.client }) });
+    application.connectMicroservice({ transport: Transport.TCP, options: { port: await freePort() } });
+    await application.startAllMicroservices();
+    const [place] = await broker.send({ topic: 'hybrid', body: 1 });
+    await until('begun', () => begun === 1);
+    const closed = application.close();
+    gate.open();
+    await closed;
+    const node = await startNode(completeSettings({ storeUrl, port: 0 }), silentLogger, 'test');
+    const found = (await (await fetch(`${node.url}/v1/messages/${place!.id}`)).json()) as { deliveries: unknown[] };
+    expect(found.deliveries).toMatchObject([{ group: 'own', state: 'acked' }]);
+    await node.stop();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   it('says how it stands: connected, disconnected, connected again, closed; failures are told', async () => {
