@@ -17,3 +17,13 @@ export {
 } from './server/halfbox-server.js';
 export type { HalfboxHandlerOptions } from './server/handler-options.js';
 export { HALFBOX_OPTIONS, type HalfboxModuleOptions } from './broker/halfbox-options.js';
+export { CheckBack } from './client/check-back.js';
+export {
+  HALFBOX_CLIENT_OPTIONS,
+  type EmbeddedClientOptions,
+  type HalfboxClientModuleOptions,
+  type HalfboxProducerOptions,
+  type RemoteClientOptions,
+} from './client/client-options.js';
+export { HalfboxClientModule } from './client/halfbox-client-module.js';
+export { getAnswererToken, getProducerToken, InjectAnswerer, InjectProducer } from './client/tokens.js';

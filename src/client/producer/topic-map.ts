@@ -10,7 +10,11 @@ type MessageOf<Topic extends string, Body> = Omit<Message, 'topic' | 'body' | 'b
     { body: Body; bodyBase64?: never } | { bodyBase64: string; body?: never }
   );
 
-/** A message to one of the topics, with a body of that topic's type. */
-export type TopicMessage<Topics extends TopicMap = AnyTopics> = {
+/** A message to one of the topics, with a body of that topic's type; to any topic where the map names none. */
+export type TopicMessage<Topics extends TopicMap = AnyTopics> = [keyof Topics] extends [never]
+  ? MessageTo<AnyTopics>
+  : MessageTo<Topics>;
+
+type MessageTo<Topics extends TopicMap> = {
   [Topic in keyof Topics & string]: MessageOf<Topic, Topics[Topic]>;
 }[keyof Topics & string];

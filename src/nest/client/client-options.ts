@@ -1,0 +1,61 @@
+import type { DataSource } from 'typeorm';
+import type { EndpointsCallerOptions, ProducerSettings, SendSettingOptions } from '../../client/index.js';
+import type { Logger } from '../../runtime/logger.js';
+
+/** One producer of this application. */
+export interface HalfboxProducerOptions extends SendSettingOptions {
+  /** Its name, 1..64 of `[A-Za-z0-9_-]`: the same in every instance of the application. */
+  producer: string;
+  /**
+   * The application's database, for `sendInTransaction` and `transaction`: a TypeORM DataSource, the name of one of
+   * `@nestjs/typeorm`, or `true` for its default one. Check-backs are then answered from its table `halfbox_fence`.
+   */
+  dataSource?: DataSource | string | true | undefined;
+  /**
+   * Ask over HTTP instead of over a stream that this process holds open: the URL at which the brokers reach any instance
+   * of this application. Its path is served here. An application on Express must be created with `rawBody: true`.
+   */
+  checkBackUrl?: string | undefined;
+  /**
+   * Ask over a microservice transport that the brokers' operator named: the producer is registered so, and the
+   * application's `@MessagePattern` handler answers by `@InjectAnswerer()`.
+   */
+  checkBackPattern?: { transport: string; pattern: string } | undefined;
+  /** The longest that a local transaction may take. Default 60,000. The same in every instance. */
+  localTransactionMsMax?: number | undefined;
+  /** How long rows of `halfbox_fence` are kept. Default 30 days. The same in every instance. */
+  fenceRetentionMs?: number | undefined;
+  /** Names this process, 1..64 of `[A-Za-z0-9_.:-]`. Default: a new UUIDv7. */
+  instance?: string | undefined;
+  /** Told of each one-way message that was dropped. */
+  onDrop?: ProducerSettings['onDrop'];
+}
+
+interface Common extends HalfboxProducerOptions {
+  /** How long a stop waits for what producers have in hand. Default 10,000. */
+  closeTimeoutMs?: number | undefined;
+  /** Default: Nest's logger, from `info` on. */
+  logger?: Logger | undefined;
+}
+
+/** To the brokers of one store. */
+export interface RemoteClientOptions extends Common {
+  /** URLs of brokers of one store; the others are found. */
+  endpoints: readonly string[];
+  /** Needs the scope `produce`; and the producer's own name, or `admin`, to answer check-backs. */
+  apiKey?: string | undefined;
+  /** Further settings of the connections. */
+  connection?: Omit<EndpointsCallerOptions, 'endpoints' | 'apiKey' | 'logger'> | undefined;
+  embedded?: false | undefined;
+}
+
+/** To the broker of this application's `HalfboxModule`. */
+export interface EmbeddedClientOptions extends Common {
+  embedded: true;
+  endpoints?: undefined;
+}
+
+export type HalfboxClientModuleOptions = RemoteClientOptions | EmbeddedClientOptions;
+
+/** Injects {@link HalfboxClientModuleOptions}. */
+export const HALFBOX_CLIENT_OPTIONS = Symbol('HALFBOX_CLIENT_OPTIONS');
