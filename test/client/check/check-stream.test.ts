@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { WebSocketServer } from 'ws';
 import { CheckStream } from '../../../src/client/check/check-stream.js';
 import type { CheckStreamOptions } from '../../../src/client/check/check-stream-options.js';
 import type { Answer, Answerer, Question } from '../../../src/client/check/answerer.js';
@@ -209,5 +212,74 @@ describe('CheckStream', () => {
     await until('the next connection', () => stream.connectedTo === next);
     expect(codes).toEqual([1001]);
     await other.stop();
+  });
+
+  it('leaves a broker that gives no sign of life any more', async () => {
+    const silent = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    silent.on('connection', (socket) => socket.send('{"type":"heartbeat","everyMs":20}'));
+    await once(silent, 'listening');
+    const silentUrl = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const stream = connect('leaving', 'l1', {
+      answerer: new Asked(() => 'commit'),
+      endpoints: () => [silentUrl, broker.url],
+    });
+    const ends: string[] = [];
+    stream.events.on('disconnected', ({ url, reason }) => ends.push(`${url} ${reason}`));
+    await until('a connection to the other broker', () => stream.connectedTo === broker.url);
+    // It may have begun with the one that lives.
+    broker.services.streams.closeAll();
+    await until('the end of the silent one', () => ends.includes(`${silentUrl} no sign of life`));
+    await until('a connection to the other broker', () => stream.connectedTo === broker.url);
+    silent.close();
+  });
+
+  it('is told when a broker refuses it, goes on trying, and ends when it is closed', async () => {
+    const guarded = await RunningBroker.start({ apiKeys: 'shop:right:produce' });
+    const refusals: string[] = [];
+    const options = { answerer: new Asked(() => 'commit'), endpoints: () => [guarded.url], reconnectMsMax: 20 };
+    const stream = connect('shop', 's1', { ...options, apiKey: 'wrong' });
+    stream.events.on('refused', ({ error }) => refusals.push(`${error.status} ${error.code}`));
+    await until('refusals', () => refusals.length >= 3);
+    expect(new Set(refusals)).toEqual(new Set(['401 unauthorized']));
+    const others = connect('bank', 'b1', { ...options, apiKey: 'right' });
+    const ofOther = new Promise((resolve) => others.events.on('refused', ({ error }) => resolve(error.code)));
+    expect(await ofOther).toBe('forbidden');
+    const admitted = connect('shop', 's2', { ...options, apiKey: 'right' });
+    await until('a connection', () => admitted.connectedTo);
+    await Promise.all([stream.close(), others.close(), admitted.close()]);
+    const count = refusals.length;
+    await guarded.stop();
+    expect([refusals.length, admitted.connectedTo]).toEqual([count, undefined]);
+  });
+
+  it('waits for endpoints to come, and passes over what is none', async () => {
+    let endpoints: string[] = [];
+    const stream = connect('waiting', 'w1', {
+      answerer: new Asked(() => 'commit'),
+      endpoints: () => endpoints,
+      reconnectMsMax: 20,
+    });
+    endpoints = ['not a url', 'http://127.0.0.1:1', broker.url];
+    await until('a connection', () => stream.connectedTo === broker.url);
+  });
+
+  it('finishes the answer in hand when it is closed', async () => {
+    let release = (): void => {};
+    const asked = new Asked(() => new Promise<Answer>((resolve) => (release = () => resolve('commit'))));
+    const stream = await connected('closing', 'c1', { answerer: asked });
+    const id = await prepare('closing', { instance: 'c1' });
+    const checking = checked(id);
+    await until('a question', () => asked.questions.length > 0);
+    const closing = stream.close();
+    release();
+    await closing;
+    expect((await checking).state).toBe('committed');
+  });
+
+  it('the answerer of a stream can answer in the process of a broker as well', async () => {
+    const asked: Answerer = new Asked(({ messages }) => (messages[0]?.topic === 'orders' ? 'commit' : 'unknown'));
+    const unregister = broker.node.broker.answerers.register('embedded', 'e1', asked);
+    expect((await checked(await prepare('embedded', { instance: 'e1' }))).state).toBe('committed');
+    unregister();
   });
 });
