@@ -93,6 +93,18 @@ export class BrokerMetrics {
     }
   }
 
+  /** Shows how many streams of producers this node holds. */
+  watchStreams(count: () => number): void {
+    new Gauge({
+      name: 'halfbox_streams',
+      help: 'Open streams over which producers are asked',
+      registers: [this.registry],
+      collect() {
+        this.set(count());
+      },
+    });
+  }
+
   /** The text that Prometheus scrapes. */
   text(): Promise<string> {
     return this.registry.metrics();

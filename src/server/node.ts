@@ -91,6 +91,7 @@ async function serve(parts: NodeParts): Promise<RunningNode> {
   const url = address?.advertised ?? unreachableUrl(randomUUID());
   const broker = new Broker({ settings, store, engine, logger, version, url, observers, clock, relay });
   metrics.listen(broker.relay.events, broker.queueEvents);
+  metrics.watchStreams(() => broker.streams.open.count);
   let stopping = false;
   const http = await createHttpApp(await servicesOf(parts, broker), () => stopping);
   const { caller } = http;
