@@ -29,6 +29,7 @@ beforeAll(async () => {
     HALFBOX_REDIS_URL: redisUrl,
   });
   replacements.set('localhost:3900', new URL(broker.url).host);
+  replacements.set('127.0.0.1:3900', new URL(broker.url).host);
   replacements.set('redis://127.0.0.1:6379', redisUrl);
   for (const port of ['4000', '4001']) replacements.set(port, String(await freePort()));
 });
@@ -89,6 +90,15 @@ describe('the commands of the README', () => {
       const { body } = await broker.get('/v1/subscriptions/orders/mailer');
       return body.backlog === 0 ? true : undefined;
     });
+  });
+
+  test('the client of the Node.js example sends, prepares and commits', async () => {
+    const script = blocks.find(({ text }) => text.includes("from 'halfbox/client'"))!.text;
+    await execute(process.execPath, ['--input-type=module', '-e', adapted(script)], { cwd: root });
+    for (const key of ['1005', '1006']) {
+      const { body } = await broker.get(`/v1/messages?topic=orders&key=${key}`);
+      expect(body.items).toMatchObject([{ state: 'visible', body: { order: Number(key) } }]);
+    }
   });
 
   test('the Bull worker gets the messages of its subscription', async () => {

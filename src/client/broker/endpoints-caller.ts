@@ -3,6 +3,7 @@ import { BrokerUnreachable } from '../errors.js';
 import { silentLogger, type Logger } from '../../runtime/logger.js';
 import type { Call, CallAnswer, Caller } from './caller.js';
 import { Endpoint } from './endpoint.js';
+import { foundOrigins, givenOrigins } from './endpoint-urls.js';
 import { leastLoaded } from './least-loaded.js';
 
 export interface EndpointsCallerOptions {
@@ -37,6 +38,7 @@ const refreshAgainMs = 1_000;
  * that are found over HTTP are not called where all given endpoints are HTTPS, since the API key goes along.
  */
 export class EndpointsCaller implements Caller {
+  readonly #given: readonly string[];
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #logger: Logger;
   readonly #closing = new AbortController();
@@ -45,13 +47,10 @@ export class EndpointsCaller implements Caller {
   #refreshing: Promise<void> | undefined;
   #turn = 0;
 
-  /** Throws `TypeError` for an endpoint that is not an HTTP URL, or where there is none. */
+  /** Throws `TypeError` for an endpoint that is not an HTTP URL without a path, or where there is none. */
   constructor(private readonly options: EndpointsCallerOptions) {
-    if (options.endpoints.length === 0) throw new TypeError('give at least one endpoint');
-    for (const endpoint of options.endpoints) {
-      if (!/^https?:\/\//.test(endpoint)) throw new TypeError(`${endpoint} is not an HTTP URL`);
-      this.#add(new URL(endpoint).origin, true);
-    }
+    this.#given = givenOrigins(options.endpoints);
+    for (const origin of this.#given) this.#add(origin, true);
     this.#logger = options.logger ?? silentLogger;
   }
 
@@ -65,7 +64,7 @@ export class EndpointsCaller implements Caller {
     const endpoint = this.#choose(call.avoid);
     if (!endpoint) {
       const reason = new Error(`no endpoint is of store ${this.#storeId}`);
-      throw new BrokerUnreachable(this.options.endpoints.join(', '), false, reason);
+      throw new BrokerUnreachable(this.#given.join(', '), false, reason);
     }
     const answering = endpoint.call(call);
     this.#keepFresh();
@@ -171,11 +170,8 @@ export class EndpointsCaller implements Caller {
   }
 
   #take({ items }: Nodes): void {
-    const onlyHttps = this.options.endpoints.every((endpoint) => endpoint.startsWith('https:'));
-    const live = new Set(items.filter(({ url }) => URL.canParse(url)).map(({ url }) => new URL(url).origin));
-    for (const url of live) {
-      if (!this.#endpoints.has(url) && (!onlyHttps || url.startsWith('https:'))) this.#add(url, false);
-    }
+    const live = foundOrigins(this.#given, items);
+    for (const url of live) if (!this.#endpoints.has(url)) this.#add(url, false);
     for (const [url, endpoint] of this.#endpoints) {
       if (endpoint.isSeed || live.has(url)) continue;
       this.#endpoints.delete(url);

@@ -155,9 +155,4 @@ describe('EndpointsCaller', () => {
     });
     expect(caller.endpoints).toEqual([broker.url]);
   });
-
-  it('throws for endpoints that cannot be meant', () => {
-    expect(() => new EndpointsCaller({ endpoints: [] })).toThrow('at least one endpoint');
-    expect(() => new EndpointsCaller({ endpoints: ['localhost:3900'] })).toThrow('localhost:3900 is not an HTTP URL');
-  });
 });

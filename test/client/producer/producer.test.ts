@@ -104,6 +104,18 @@ describe('Producer', () => {
     expect(producer.metrics().sends).toMatchObject({ done: 80, refused: 3 });
   });
 
+  it('sends at most 1,000 messages in one call, and what is larger harms nobody else', async () => {
+    const beside = producer.send({ topic: 'large', body: 'beside' });
+    const large = Array.from({ length: 1_000 }, (_, n) => ({ topic: 'large', body: n }));
+    const [places, tooMany] = await Promise.allSettled([
+      producer.send(large),
+      producer.send([...large, { topic: 'large', body: 'one more' }]),
+    ]);
+    expect(places).toMatchObject({ status: 'fulfilled', value: { length: 1_000 } });
+    expect(tooMany).toMatchObject({ status: 'rejected', reason: { code: 'validation-failed' } });
+    expect((await beside).topic).toBe('large');
+  });
+
   it('sends one way without ever throwing, and counts and tells what it drops', async () => {
     await client.putSubscription('oneway', 'g', { mode: 'pull' });
     const drops: string[] = [];
