@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Call, CallAnswer, Caller } from '../../client/broker/caller.js';
 import { HalfboxClient } from '../../client/broker/halfbox-client.js';
 import type { Message, MessagePlace } from '../../client/contract.js';
+import { BrokerUnreachable } from '../../client/errors.js';
 import type { AnyTopics, TopicMap, TopicMessage } from '../../client/producer/topic-map.js';
 import { completeSettings, type Settings } from '../../config/settings.js';
 import type { Logger } from '../../runtime/logger.js';
@@ -100,6 +101,14 @@ export class HalfboxBroker<Topics extends TopicMap = AnyTopics> {
     }
   }
 
+  async #startedFor(): Promise<RunningNode> {
+    try {
+      return await this.#started();
+    } catch (error) {
+      throw new BrokerUnreachable('the broker of this process', false, error);
+    }
+  }
+
   async #start(): Promise<RunningNode> {
     const node = await this.startNode({ api: this.options.api });
     try {
@@ -124,7 +133,7 @@ export class HalfboxBroker<Topics extends TopicMap = AnyTopics> {
   }
 
   async #call(call: Call): Promise<CallAnswer> {
-    const node = this.#running ?? (await this.#started());
+    const node = this.#running ?? (await this.#startedFor());
     return node.caller.call(call);
   }
 }

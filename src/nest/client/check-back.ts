@@ -42,18 +42,20 @@ export class CheckBackExplorer {
     const wrappers = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
     const found = new Map<unknown, CheckBackHandler[]>();
     for (const wrapper of wrappers) {
-      const prototype = (wrapper.metatype as { prototype?: object } | null)?.prototype;
-      if (!prototype || found.has(wrapper.instance)) continue;
-      const handlers = this.#of(prototype, wrapper.instance as Record<string, Handler>);
+      const instance: unknown = wrapper.instance;
+      if (typeof instance !== 'object' || instance === null || found.has(instance)) continue;
+      const handlers = this.#of(instance as Record<string, Handler>);
       if (handlers.length > 0 && !wrapper.isDependencyTreeStatic()) {
         throw new TypeError(`${handlers[0]!.place}: @CheckBack() needs a provider that is not made for each request`);
       }
-      if (handlers.length > 0) found.set(wrapper.instance, handlers);
+      if (handlers.length > 0) found.set(instance, handlers);
     }
     return [...found.values()].flat();
   }
 
-  #of(prototype: object, instance: Record<string, Handler>): CheckBackHandler[] {
+  #of(instance: Record<string, Handler>): CheckBackHandler[] {
+    const prototype = Object.getPrototypeOf(instance) as object | null;
+    if (!prototype) return [];
     return this.#scanner.getAllMethodNames(prototype).flatMap((name) => {
       const method = (prototype as Record<string, unknown>)[name];
       const mark = Reflect.getMetadata(checkBackKey, method as object) as CheckBackMark | undefined;
