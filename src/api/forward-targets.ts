@@ -24,7 +24,7 @@ export class ForwardTargets {
   }
 
   async #checkTopic({ topic, group }: { topic: string; group: string }, target: string): Promise<void> {
-    await this.services.topics.resolve([target]);
+    await this.services.topics.resolve([{ topic: target }]);
     const loop = forwardLoop({ topic, group, target }, await this.#reachableFrom(target));
     if (!loop) return;
     const reason = `makes a loop: ${loop.join(' → ')}`;

@@ -50,7 +50,7 @@ export class SubscriptionsController {
     const { config, startFrom } = subscriptionConfig(body);
     const { targets, topics, store, clock } = this.services;
     if (config.push) targets.checkUrl(config.push.url, 'push.url');
-    await topics.resolve([topic]);
+    await topics.resolve([{ topic }]);
     if (config.forward) await this.forwards.check(params, config.forward);
     const secret = config.push ? newSecret() : undefined;
     const put = await store.subscriptions.put(topic, group, config, startFrom, secret, clock.now());

@@ -3,6 +3,7 @@ import { newId } from '../message/message-id.js';
 import type { IdentifiedMessage, MessageBody, NewMessage } from '../message/message.js';
 import { Problem } from '../message/problem.js';
 import type { Topic } from '../store/catalog-store.js';
+import { identifiedAs } from './message-copies.js';
 
 /** What a stored row costs beside its body and headers, for the bounds of batches. */
 const rowOverheadBytes = 512;
@@ -23,7 +24,7 @@ export function identify(
   now: number,
 ): { messages: IdentifiedMessage[]; bytes: number } {
   let bytes = 0;
-  const seen = new Set<string>();
+  const seen = messages.length > 1 ? new Set<string>() : null;
   const identified = messages.map((message, index): IdentifiedMessage => {
     const size = bodyBytes(message.body);
     const { bodyBytesMax } = topics.get(message.topic)!;
@@ -38,13 +39,13 @@ export function identify(
       throw new Problem('validation-failed', 'a message is to be delivered too late', { fields });
     }
     const id = message.id ?? newId();
-    if (seen.has(id)) {
+    if (seen?.has(id)) {
       const fields = [{ path: `messages.${index}.id`, reason: 'occurs twice' }];
       throw new Problem('validation-failed', 'two messages have the same id', { fields });
     }
-    seen.add(id);
+    seen?.add(id);
     bytes += size + rowOverheadBytes + (message.headers ? bounds.headersBytesMax / 16 : 0);
-    return { ...message, id, idGiven: message.id !== undefined };
+    return identifiedAs(id, message);
   });
   return { messages: identified, bytes };
 }

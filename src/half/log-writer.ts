@@ -5,6 +5,7 @@ import type { LogChunk } from '../message/ref.js';
 import type { AppendItem, AppendResult, HalfStore } from '../store/half-store.js';
 import { GroupCommit, type GroupCommitBounds } from './group-commit.js';
 import { silentHalfObserver, type HalfObserver } from './half-observer.js';
+import { storedAt } from './message-copies.js';
 import type { PendingBudget } from './pending-budget.js';
 
 /** What the relay is told about a batch, after it is durable, so that it need not read it back. */
@@ -52,12 +53,12 @@ export class LogWriter {
   }
 }
 
-function newlySent(items: AppendItem[], outcomes: Outcome<AppendResult>[], storedAt: number): StoredMessage[] {
+function newlySent(items: AppendItem[], outcomes: Outcome<AppendResult>[], now: number): StoredMessage[] {
   const messages: StoredMessage[] = [];
   items.forEach((item, index) => {
     // A repeat or a refused item must not replace what is stored under its ids.
     if (item.kind !== 'send' || outcomes[index]?.value?.repeated !== false) return;
-    for (const message of item.messages) messages.push({ ...message, storedAt });
+    for (const message of item.messages) messages.push(storedAt(now, message));
   });
   return messages;
 }

@@ -22,9 +22,15 @@ export class ProducerCatalog {
     this.#cache = new CatalogCache((name) => this.#load(name));
   }
 
-  /** When a transaction of this producer is first asked about, after its prepare. `producer-not-found` when it may not be created. */
+  /** When a transaction of this producer is first asked about, after its prepare; null when the producer must be loaded. */
+  knownFirstCheckAfterMs(name: string): number | null {
+    const producer = this.#cache.peek(name);
+    return producer && (producer.firstCheckAfterMs ?? this.defaults.firstCheckAfterMs);
+  }
+
+  /** As {@link knownFirstCheckAfterMs}, loading the producer where it must be. `producer-not-found` when it may not be created. */
   async firstCheckAfterMs(name: string): Promise<number> {
-    const producer = this.#cache.peek(name) ?? (await this.#cache.get(name));
+    const producer = await this.#cache.get(name);
     return producer.firstCheckAfterMs ?? this.defaults.firstCheckAfterMs;
   }
 

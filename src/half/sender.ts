@@ -18,7 +18,7 @@ export class Sender {
    * Repeating the call with the same ids and content answers the same. `id-reused`, `topic-not-found`, `body-too-large`.
    */
   async send(messages: NewMessage[]): Promise<AppendedMessage[]> {
-    const topics = await this.topics.resolve(messages.map(({ topic }) => topic));
+    const topics = this.topics.known(messages) ?? (await this.topics.resolve(messages));
     const identified = identify(messages, topics, this.clock.now());
     const result = await this.log.append({ kind: 'send', messages: identified.messages }, identified.bytes);
     return result.messages;

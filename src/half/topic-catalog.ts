@@ -23,13 +23,22 @@ export class TopicCatalog {
     this.#cache = new CatalogCache((name) => this.#load(name));
   }
 
-  /** The topics of one request, by name. `topic-not-found` for the first that is unknown and may not be created. */
-  async resolve(names: Iterable<string>): Promise<Map<string, Topic>> {
+  /** The topics of the messages, by name, where all were seen not long ago; null when one must be loaded. */
+  known(messages: Iterable<{ topic: string }>): Map<string, Topic> | null {
     const topics = new Map<string, Topic>();
-    for (const name of names) {
+    for (const { topic: name } of messages) {
       if (topics.has(name)) continue;
-      topics.set(name, this.#cache.peek(name) ?? (await this.#cache.get(name)));
+      const topic = this.#cache.peek(name);
+      if (topic === null) return null;
+      topics.set(name, topic);
     }
+    return topics;
+  }
+
+  /** As {@link known}, loading what must be. `topic-not-found` for the first that is unknown and may not be created. */
+  async resolve(messages: Iterable<{ topic: string }>): Promise<Map<string, Topic>> {
+    const topics = new Map<string, Topic>();
+    for (const { topic: name } of messages) if (!topics.has(name)) topics.set(name, await this.#cache.get(name));
     return topics;
   }
 

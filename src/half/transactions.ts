@@ -8,6 +8,7 @@ import { GroupCommit, type GroupCommitBounds } from './group-commit.js';
 import { silentHalfObserver, type HalfObserver } from './half-observer.js';
 import { identify } from './identify.js';
 import type { LogWriter } from './log-writer.js';
+import { storedAt } from './message-copies.js';
 import type { PendingBudget } from './pending-budget.js';
 import type { ProducerCatalog } from './producer-catalog.js';
 import type { TopicCatalog } from './topic-catalog.js';
@@ -58,8 +59,11 @@ export class Transactions {
    * `producer-not-found`, `body-too-large`.
    */
   async prepare(request: PrepareRequest): Promise<PreparedTransaction> {
-    const topics = await this.topics.resolve(request.messages.map(({ topic }) => topic));
-    const producerDefaultMs = await this.producers.firstCheckAfterMs(request.producer);
+    // What is known is not waited for: every wait would cost a turn of the microtask queue.
+    const topics = this.topics.known(request.messages) ?? (await this.topics.resolve(request.messages));
+    const producerDefaultMs =
+      this.producers.knownFirstCheckAfterMs(request.producer) ??
+      (await this.producers.firstCheckAfterMs(request.producer));
     const { messages, bytes } = identify(request.messages, topics, this.clock.now());
     return this.#prepares.add(
       {
@@ -67,7 +71,7 @@ export class Transactions {
         producer: request.producer,
         messages,
         firstCheckAfterMs: request.firstCheckAfterMs ?? producerDefaultMs,
-        ...(request.instance !== undefined && { instance: request.instance }),
+        instance: request.instance,
       },
       bytes,
     );
@@ -117,16 +121,12 @@ async function outcomeOf<Item, Result>(
   }
 }
 
-function newlyPrepared(
-  items: PrepareItem[],
-  outcomes: Outcome<PreparedTransaction>[],
-  storedAt: number,
-): StoredMessage[] {
+function newlyPrepared(items: PrepareItem[], outcomes: Outcome<PreparedTransaction>[], now: number): StoredMessage[] {
   const messages: StoredMessage[] = [];
   items.forEach(({ transactionId, messages: prepared }, index) => {
     // A repeat or a refused item must not replace what is stored under its ids.
     if (outcomes[index]?.value?.repeated !== false) return;
-    for (const message of prepared) messages.push({ ...message, transactionId, storedAt });
+    for (const message of prepared) messages.push(storedAt(now, message, transactionId));
   });
   return messages;
 }
