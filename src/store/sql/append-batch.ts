@@ -122,12 +122,26 @@ export class AppendBatch {
     stored: boolean,
   ): void {
     const { now } = this.ground;
-    const dueAt = deliverAt ?? now + (delayMs ?? 0);
-    if (dueAt <= now) return this.plan.append(answer, ref);
+    if (isDue({ delayMs, deliverAt }, now)) return this.plan.append(answer, ref);
+    const dueAt = dueTime({ delayMs, deliverAt }, now);
     answer.deliverAt = dueAt;
     this.plan.require(answer.topic);
     this.scheduled.push({ topic: answer.topic, ref, dueAt, stored });
   }
+}
+
+interface Delayed {
+  delayMs?: number | undefined;
+  deliverAt?: number | undefined;
+}
+
+function dueTime({ delayMs, deliverAt }: Delayed, now: number): number {
+  return deliverAt ?? now + (delayMs ?? 0);
+}
+
+/** Whether a message that is committed or sent now is visible at once. */
+export function isDue(message: Delayed, now: number): boolean {
+  return dueTime(message, now) <= now;
 }
 
 function resultOf({ id, state, resolvedBy, resolvedAt, messages }: LockedTransaction, repeated: boolean): AppendResult {

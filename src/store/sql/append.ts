@@ -7,8 +7,9 @@ import { eachAlone, isUnavailable } from './each-alone.js';
 import { insertChunks } from './insert-chunks.js';
 import { MessageInsert } from './insert-messages.js';
 import { insertScheduled } from './insert-scheduled.js';
-import { lockShards, ShardsChanged } from './lock-shards.js';
-import { lockTransactions } from './lock-transactions.js';
+import { lockedShards, lockShards, selectLockedShards, ShardsChanged } from './lock-shards.js';
+import { lockedTransactions, selectTransactions } from './lock-transactions.js';
+import type { PreparedHere } from './prepared-here.js';
 import { readSent } from './read-sent.js';
 import type { TopicShards } from './topic-shards.js';
 import { updateResolved } from './update-resolved.js';
@@ -19,6 +20,7 @@ const racesMax = 4;
 export interface AppendCall {
   database: SqlDatabase;
   topics: TopicShards;
+  preparedHere: PreparedHere;
   /** Number of the batch (see `ShardPlan`). */
   turn: number;
   /** Epoch ms. */
@@ -32,8 +34,9 @@ export interface Appended {
 }
 
 /**
- * Resolves transactions and sends messages, as `HalfStore.append` says. A batch is one database transaction in three
- * round trips: lock the transactions, lock the shards, write everything and commit. Only when an id of a plain send is
+ * Resolves transactions and sends messages, as `HalfStore.append` says. A batch is one database transaction: lock
+ * the transactions, lock the shards, write everything and commit. That is two round trips where this node prepared the
+ * transactions, since it then knows the shards before it has read them, and three otherwise. Only when an id of a plain send is
  * stored already does a second try look first which ones are; when something else is wrong, every item goes alone.
  */
 export async function appendItems(call: AppendCall, items: AppendItem[]): Promise<Appended> {
@@ -97,11 +100,12 @@ async function appendTogether(
 }
 
 async function appendBatch(
-  { database, topics, turn, now, deleteAfterMs }: AppendCall,
+  call: AppendCall,
   session: SqlSession,
   items: AppendItem[],
   looksFirst: boolean,
 ): Promise<Appended & { deferred: number[] }> {
+  const { database, topics, turn, now, deleteAfterMs } = call;
   const { dialect } = database;
   const transactionIds: string[] = [];
   const sentIds: string[] = [];
@@ -115,7 +119,10 @@ async function appendBatch(
       }
     }
   }
-  const transactions = await lockTransactions(session, dialect, transactionIds);
+  const selects = selectTransactions(dialect, transactionIds);
+  const expected = selects.length > 0 ? expectedShards(call, items) : null;
+  const locks = await session.run(...selects, ...(expected ? selectLockedShards(dialect, expected) : []));
+  const transactions = lockedTransactions(locks.slice(0, selects.length));
   const sent = await readSent(session, sentIds);
   for (const { refs } of transactions.values()) for (const { topic } of refs) names.add(topic);
   const shards = await topics.learn(session, names);
@@ -127,7 +134,13 @@ async function appendBatch(
   let chunks: LogChunk[] = [];
   if (resolved.length > 0 || sending.length > 0) {
     const { wanted } = plan;
-    if (wanted.size > 0) chunks = plan.number(await lockShards(session, dialect, wanted, shards), now);
+    if (wanted.size > 0) {
+      const locked =
+        expected && covers(expected, wanted)
+          ? lockedShards(locks.slice(selects.length), expected, shards)
+          : await lockShards(session, dialect, wanted, shards);
+      chunks = plan.number(locked, now);
+    }
     const messages = new MessageInsert(database.statementBytesMax, now);
     for (const { message, answer } of sending) {
       messages.add(message, { dueAt: answer.deliverAt, placement: answer.placement });
@@ -140,4 +153,16 @@ async function appendBatch(
     );
   }
   return { outcomes: batch.outcomes(), chunks, deferred };
+}
+
+function expectedShards({ topics, preparedHere, turn, now }: AppendCall, items: AppendItem[]) {
+  return preparedHere.shardsFor(items, (topic) => topics.get(topic), turn, now);
+}
+
+function covers(locked: Map<string, Set<number>>, wanted: Map<string, Set<number>>): boolean {
+  for (const [topic, shards] of wanted) {
+    const ofTopic = locked.get(topic);
+    for (const shard of shards) if (!ofTopic?.has(shard)) return false;
+  }
+  return true;
 }

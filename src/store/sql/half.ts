@@ -3,21 +3,32 @@ import type { AppendItem, HalfStore, PreparedTransaction, PrepareItem } from '..
 import { appendItems, type Appended } from './append.js';
 import type { SqlDatabase } from './database.js';
 import { prepareItems } from './prepare.js';
+import { PreparedHere } from './prepared-here.js';
 import { TopicShards } from './topic-shards.js';
 
 export class SqlHalfStore implements HalfStore {
   private readonly topics = new TopicShards();
+  private readonly preparedHere = new PreparedHere();
   /** Begins anywhere, so that several nodes do not go round the shards in step. */
   private turn = Math.floor(Math.random() * 256);
 
   constructor(private readonly database: SqlDatabase) {}
 
-  prepare(items: PrepareItem[], now: number): Promise<Outcome<PreparedTransaction>[]> {
-    return prepareItems(this.database, items, now);
+  async prepare(items: PrepareItem[], now: number): Promise<Outcome<PreparedTransaction>[]> {
+    const outcomes = await prepareItems(this.database, items, now);
+    outcomes.forEach(({ value }, index) => {
+      if (value?.state === 'prepared') this.preparedHere.remember(items[index]!);
+    });
+    return outcomes;
   }
 
-  append(items: AppendItem[], now: number, deleteAfterMs: number): Promise<Appended> {
-    const { database, topics } = this;
-    return appendItems({ database, topics, turn: this.turn++, now, deleteAfterMs }, items);
+  async append(items: AppendItem[], now: number, deleteAfterMs: number): Promise<Appended> {
+    const { database, topics, preparedHere } = this;
+    const appended = await appendItems(
+      { database, topics, preparedHere, turn: this.turn++, now, deleteAfterMs },
+      items,
+    );
+    for (const item of items) if (item.kind !== 'send') preparedHere.forget(item.transactionId);
+    return appended;
   }
 }

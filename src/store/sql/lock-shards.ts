@@ -2,6 +2,7 @@ import {
   listPlaceholders,
   textOf,
   type SqlDialect,
+  type SqlResult,
   type SqlSession,
   type SqlValue,
   type Statement,
@@ -28,20 +29,35 @@ export type LockedShards = Map<string, Map<number, LockedShard>>;
 
 /**
  * Locks shard rows in the order of their key, whatever the order asked for, so that two batches never wait for each
- * other in a circle. One round trip.
+ * other in a circle; {@link lockedShards} reads what it answers.
  * @param wanted the shards to lock, by topic
- * @param counted how many shards each topic was thought to have
- * @throws ShardsChanged when a row is missing or a topic has another number of shards by now
  */
+export function selectLockedShards(dialect: SqlDialect, wanted: Map<string, Set<number>>): Statement[] {
+  // The topics are read after the locks are held: deleting a topic takes the same locks, so both rows are of one time.
+  return [selectForUpdate(dialect, wanted), selectShards([...wanted.keys()])];
+}
+
+/** As {@link selectLockedShards} and {@link lockedShards}, in a round trip of its own. */
 export async function lockShards(
   session: SqlSession,
   dialect: SqlDialect,
   wanted: Map<string, Set<number>>,
   counted: Map<string, number>,
 ): Promise<LockedShards> {
+  return lockedShards(await session.run(...selectLockedShards(dialect, wanted)), wanted, counted);
+}
+
+/**
+ * The shards that are locked.
+ * @param counted how many shards each topic was thought to have
+ * @throws ShardsChanged when a row is missing or a topic has another number of shards by now
+ */
+export function lockedShards(
+  [rows, topicRows]: SqlResult[],
+  wanted: Map<string, Set<number>>,
+  counted: Map<string, number>,
+): LockedShards {
   const topics = [...wanted.keys()];
-  // The topics are read after the locks are held: deleting a topic takes the same locks, so both rows are of one time.
-  const [rows, topicRows] = await session.run(selectForUpdate(dialect, wanted), selectShards(topics));
   const locked: LockedShards = new Map();
   for (const row of rows?.rows ?? []) {
     const topic = textOf(row['topic']);

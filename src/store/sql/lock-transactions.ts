@@ -1,7 +1,7 @@
 import type { Resolver, TransactionState } from '../../message/transaction.js';
 import type { AppendedMessage } from '../half-store.js';
-import { textOf, type SqlDialect, type SqlRow, type SqlSession } from './database.js';
-import { readInLists } from './read-in-lists.js';
+import { textOf, type SqlDialect, type SqlResult, type SqlRow, type Statement } from './database.js';
+import { inLists } from './read-in-lists.js';
 import {
   placementsOf,
   resolverOf,
@@ -23,25 +23,26 @@ export interface LockedTransaction {
   messages: AppendedMessage[];
 }
 
-/** Locks the rows of transactions, in the order of their ids. One that is not stored is not in the answer. */
-export async function lockTransactions(
-  session: SqlSession,
-  dialect: SqlDialect,
-  ids: Iterable<string>,
-): Promise<Map<string, LockedTransaction>> {
+/** Locks the rows of transactions, in the order of their ids; {@link lockedTransactions} reads what it answers. */
+export function selectTransactions(dialect: SqlDialect, ids: Iterable<string>): Statement[] {
   const sorted = [...new Set(ids)].sort();
-  const rows = await readInLists(
-    (...statements) => session.run(...statements),
+  return inLists(
     sorted,
     (
       list,
     ) => `SELECT id, state, message_refs, placements, resolved_at, resolved_by FROM halfbox_transaction${dialect.byPrimaryKey}
       WHERE id IN ${list} ORDER BY id${dialect.forUpdate}`,
   );
+}
+
+/** The transactions by their ids. One that is not stored is not in the answer. */
+export function lockedTransactions(results: SqlResult[]): Map<string, LockedTransaction> {
   const locked = new Map<string, LockedTransaction>();
-  for (const row of rows) {
-    const transaction = lockedTransaction(row);
-    locked.set(transaction.id, transaction);
+  for (const { rows } of results) {
+    for (const row of rows) {
+      const transaction = lockedTransaction(row);
+      locked.set(transaction.id, transaction);
+    }
   }
   return locked;
 }

@@ -32,9 +32,9 @@ export class ShardPlan {
     slice.refs.push(ref);
   }
 
-  /** The message is not appended yet, but its topic must be there: a shard of it is locked with the others. */
-  require(topic: string): void {
-    this.#slice(topic, undefined);
+  /** Something that is not appended (yet) needs the topic, or the shard of an ordering key: it is locked with the others. */
+  require(topic: string, keyHash?: string): void {
+    this.#slice(topic, keyHash);
   }
 
   /** The shards to lock. */

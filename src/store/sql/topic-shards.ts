@@ -31,6 +31,11 @@ export class TopicShards {
     return known;
   }
 
+  /** How many shards the topic had when it was last seen. */
+  get(name: string): number | undefined {
+    return this.#shards.get(name);
+  }
+
   forget(name: string): void {
     this.#shards.delete(name);
   }
