@@ -52,6 +52,11 @@ describe('BullConsumer', () => {
   const untilAcked = (id: string, group = 'g') =>
     until('acked', async () => (await stateOf(id, group)).state === 'acked');
 
+  it('start fails where Redis does not answer', async () => {
+    const nowhere = started({ topic: topicName(), redis: 'redis://127.0.0.1:9', startMs: 300, handler: () => 1 });
+    await expect(nowhere).rejects.toThrow('Redis did not answer');
+  });
+
   it('acknowledges what its handler returned from, with the context of the message', async () => {
     const topic = topicName();
     const seen: unknown[] = [];
@@ -214,10 +219,5 @@ describe('BullConsumer', () => {
     await until('seen again', () => seen.includes('after'));
     await until('recovered', () => recovered === 1);
     expect(errors.map(({ during }) => during)).toEqual(['queue']);
-  });
-
-  it('start fails where Redis does not answer', async () => {
-    const nowhere = started({ topic: topicName(), redis: 'redis://127.0.0.1:9', startMs: 300, handler: () => 1 });
-    await expect(nowhere).rejects.toThrow('Redis did not answer');
   });
 });
