@@ -214,6 +214,22 @@ describe.each(applicationServers)('local transactions on $name', ({ provide, dia
       expect(await asOther(shop.calls.prepared[0]!.id)).toBe('rollback');
     });
 
+    const sleep = { mysql: 'SELECT SLEEP(8)', postgres: 'SELECT pg_sleep(8)', sqlite: undefined }[dialect];
+    if (sleep !== undefined) {
+      test('a statement that still runs is not waited for, and the pool goes on', async () => {
+        const narrow = await openShop({ poolSize: 1 });
+        const work = (manager: EntityManager) => manager.query(sleep);
+        const startedAt = performance.now();
+        const sent = narrow.transactions.sendInTransaction(message, work, { timeoutMs: 200 });
+        await expect(sent).rejects.toThrow(LocalTransactionTimeout);
+        await narrow.transactions.sendInTransaction(message, insertOrder('u'));
+        expect(performance.now() - startedAt).toBeLessThan(7_000);
+        expect(await narrow.orders()).toEqual(['u']);
+        // Whether the server has rolled back is not certain yet: check-back finds out.
+        expect(narrow.calls.rolledBack).toEqual([]);
+      });
+    }
+
     test('a COMMIT is not sent after it', async () => {
       let now = 0;
       const slow = await openShop({}, { inHand: new InHand(10, { now: () => now }) });
