@@ -60,10 +60,9 @@ class CardRefused extends Error {}
 /** Saves an order. Its message is delivered when, and only when, the order is in the database. */
 async function placeOrder({ item, euros }) {
   const order = { id: randomUUID(), item, euros };
-  await shop.transaction(async ({ manager, send }) => {
+  await shop.sendInTransaction({ topic: 'orders', key: order.id, body: order }, async (manager) => {
     await manager.query('INSERT INTO shop_order (id, item, euros) VALUES (?, ?, ?)', [order.id, item, euros]);
     if (euros > 1_000) throw new CardRefused('the card was refused');
-    send({ topic: 'orders', key: order.id, body: order });
   });
   return order;
 }
