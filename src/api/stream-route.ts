@@ -34,7 +34,8 @@ export async function addStreamRoute(
     });
     // A refusal that comes before the plugin's own hooks; nobody else would end the connection.
     scope.addHook('onResponse', (request, _reply, done) => {
-      if (request.raw.upgrade) request.raw.socket.end();
+      // Node sets it; its types don't name it.
+      if ((request.raw as { upgrade?: boolean }).upgrade) request.raw.socket.end();
       done();
     });
     scope.setErrorHandler((error, _request, reply) => sendProblem(reply, problemOf(error, logger)));

@@ -8,8 +8,7 @@ export interface Topic {
 }
 
 /** How a producer is asked: by a signed HTTP POST, or over a named transport. */
-export type CheckBackWay =
-  { type: 'http'; url: string } | { type: 'microservice'; transport: string; pattern: string };
+export type CheckBackWay = { type: 'http'; url: string } | { type: 'microservice'; transport: string; pattern: string };
 
 /** A producer and the way to ask it. */
 export interface Producer {
