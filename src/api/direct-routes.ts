@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import type { Type } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../runtime/logger.js';
 import type { Endpoint } from './endpoint.js';
@@ -12,8 +11,8 @@ const servedEndpoint = Symbol('endpoint served directly');
 
 /**
  * Serves an endpoint with this method of a controller, called by Fastify itself with the request and the reply. For the
- * calls that every message makes: on their way through Nest's hooks, proxies and answers, the two calls of a transaction
- * cost a quarter more than all of HTTP does.
+ * calls that every message makes: the two calls of a transaction spend a fifth of their time at the edge in what Nest
+ * puts around a handler (proxies, parameters, filters, its own way to answer).
  */
 export function HandlesDirectly<Params, Query, Body>(
   endpoint: Endpoint<Params, Query, Body>,
@@ -21,52 +20,27 @@ export function HandlesDirectly<Params, Query, Body>(
   return (_target, _name, { value }) => Reflect.defineMetadata(servedEndpoint, endpoint, value!);
 }
 
-interface Bound {
-  controller: Type<object>;
-  instance: object | null;
-}
-
-/** The routes of the methods that are marked by {@link HandlesDirectly}, in a Fastify context of their own. */
-export class DirectRoutes {
-  readonly #bound: Bound[];
-
-  constructor(
-    controllers: Type<object>[],
-    private readonly logger: Logger,
-  ) {
-    this.#bound = controllers.map((controller) => ({ controller, instance: null }));
-  }
-
-  /** Adds the routes. A context takes over the hooks that are there when it is made: call it before Nest adds its own. */
-  async addTo(server: FastifyInstance): Promise<void> {
-    await server.register((context, _options, done) => {
-      context.setErrorHandler((error, _request, reply) => sendProblem(reply, problemOf(error, this.logger)));
-      for (const bound of this.#bound) addRoutes(context, bound);
-      done();
-    });
-  }
-
-  /** Gives the routes the controllers that Nest has made. */
-  bind(app: { get<T extends object>(controller: Type<T>): T }): void {
-    for (const bound of this.#bound) bound.instance = app.get(bound.controller);
-  }
-}
-
-function addRoutes(context: FastifyInstance, bound: Bound): void {
-  const { prototype } = bound.controller as { prototype: Record<string, Method> };
-  for (const name of Object.getOwnPropertyNames(prototype)) {
-    const method = prototype[name]!;
-    const endpoint = Reflect.getMetadata(servedEndpoint, method) as Endpoint | undefined;
-    if (!endpoint) continue;
-    const status = doneStatus(endpoint);
-    context.route({
-      method: endpoint.spec.method,
-      url: endpoint.spec.path,
-      config: { endpoint },
-      handler: (request, reply) => {
-        reply.code(status);
-        return method.call(bound.instance, request, reply);
-      },
-    });
+/** Adds the routes of the methods that are marked by {@link HandlesDirectly}. */
+export function addDirectRoutes(server: FastifyInstance, controllers: object[], logger: Logger): void {
+  const errorHandler = (error: unknown, _request: FastifyRequest, reply: FastifyReply): void =>
+    sendProblem(reply, problemOf(error, logger));
+  for (const controller of controllers) {
+    const methods = Object.getPrototypeOf(controller) as Record<string, Method>;
+    for (const name of Object.getOwnPropertyNames(methods)) {
+      const method = methods[name]!;
+      const endpoint = Reflect.getMetadata(servedEndpoint, method) as Endpoint | undefined;
+      if (!endpoint) continue;
+      const status = doneStatus(endpoint);
+      server.route({
+        method: endpoint.spec.method,
+        url: endpoint.spec.path,
+        config: { endpoint },
+        errorHandler,
+        handler: (request, reply) => {
+          reply.code(status);
+          return method.call(controller, request, reply);
+        },
+      });
+    }
   }
 }

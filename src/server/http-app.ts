@@ -5,7 +5,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { CallerGuard } from '../api/caller.js';
 import { ChangeNotice } from '../api/change-notice.js';
 import { controllers } from '../api/controllers.js';
-import { DirectRoutes } from '../api/direct-routes.js';
+import { addDirectRoutes } from '../api/direct-routes.js';
 import { createFastifyEdge } from '../api/fastify-edge.js';
 import { ForwardTargets } from '../api/forward-targets.js';
 import { NodeAsker } from '../api/node-asker.js';
@@ -55,8 +55,6 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
   const caller = new EmbeddedCaller(server, grant);
   const nodes = new NodeClient(services.node.secret);
   server.addHook('onClose', () => nodes.close());
-  const direct = new DirectRoutes(controllers, services.logger);
-  await direct.addTo(server);
   await addStreamRoute(server, services);
   const { logger, streams } = services;
   streams.askOthersBy(new NodeAsker(nodes, logger, streams.settings.askTimeoutMs));
@@ -67,11 +65,12 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
       new FastifyAdapter(server),
       { bodyParser: false, abortOnError: false, autoFlushLogs: false },
     );
-    direct.bind(built);
     built.useGlobalFilters(new ProblemFilter(routes, services.logger));
     await built.init();
     return built;
   });
+  const instances = controllers.map((controller) => app.get<object>(controller));
+  addDirectRoutes(server, instances, services.logger);
   await server.ready();
   return { app, routes, caller };
 }
