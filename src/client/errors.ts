@@ -16,7 +16,10 @@ export interface RefusedField {
   reason: string;
 }
 
-/** The broker refused a call (RFC 9457 problem details): nothing was done. */
+/**
+ * The broker refused a call (RFC 9457 problem details): nothing was done. With a status of 500 or more, or the code
+ * `not-a-broker` (a proxy in between answered), it may have been done all the same.
+ */
 export class BrokerRefused extends HalfboxError {
   /**
    * @param code stable code of the problem: `transaction-already-committed`
@@ -132,7 +135,7 @@ export class LocalTransactionTimeout extends HalfboxError {
 
 /**
  * The database rolled the local transaction back while its work went on, after an error that the work swallowed (a deadlock,
- * a statement that failed in PostgreSQL). Nothing of it is committed, except what the work wrote after that on MySQL.
+ * a statement that failed in PostgreSQL). Nothing of it is committed.
  */
 export class LocalTransactionLost extends HalfboxError {
   readonly code = 'local-transaction-lost';
@@ -142,6 +145,18 @@ export class LocalTransactionLost extends HalfboxError {
     cause?: unknown,
   ) {
     super(`the database rolled back the local transaction of ${transactionId} before its work ended`, { cause });
+  }
+}
+
+/**
+ * The work of a local transaction returned while a transaction that it had begun within it (`manager.transaction`, a savepoint)
+ * was open: await everything that it does. All of it was rolled back.
+ */
+export class WorkUnfinished extends HalfboxError {
+  readonly code = 'work-unfinished';
+
+  constructor() {
+    super('the work returned while a transaction that it began within its own was open: await everything that it does');
   }
 }
 

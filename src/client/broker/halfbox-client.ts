@@ -18,7 +18,7 @@ import type {
   TopicSettings,
   Transaction,
 } from '../contract.js';
-import { BrokerRefused, type RefusedField } from '../errors.js';
+import { BrokerRefused, BrokerUnreachable, type RefusedField } from '../errors.js';
 import type { Call, CallAnswer, Caller } from './caller.js';
 
 /** Bounds of one call that its caller sets. */
@@ -33,7 +33,7 @@ const timeoutMsDefault = 35_000;
 /**
  * The HTTP contract as calls. Nothing is retried here: with an id of your own every call can be repeated, and the repeat
  * is answered like the first. Every method rejects with `BrokerRefused` for a refusal, and with `BrokerUnreachable` when
- * no answer came.
+ * no answer came, or none that can be read.
  */
 export class HalfboxClient {
   constructor(private readonly caller: Caller) {}
@@ -122,22 +122,32 @@ export class HalfboxClient {
   ): Promise<Answer> {
     const answer = await this.caller.call({ method, path, body, timeoutMs, signal });
     if (answer.status >= 300) throw refusal(answer);
-    return (answer.text === '' ? undefined : JSON.parse(answer.text)) as Answer;
+    try {
+      return (answer.text === '' ? undefined : JSON.parse(answer.text)) as Answer;
+    } catch (cause) {
+      throw new BrokerUnreachable(answer.endpoint ?? 'the broker', true, cause);
+    }
   }
 }
 
-/** The broker's problem; `not-a-broker` where something else answered, a proxy in between. */
+/** Code of a refusal that no broker sent: a proxy in between did. */
+export const notABroker = 'not-a-broker';
+
+/** The broker's problem; `not-a-broker` where something else answered. */
 export function refusal({ status, text, retryAfterMs }: CallAnswer): BrokerRefused {
-  let problem: { type?: unknown; detail?: unknown; errors?: RefusedField[] };
-  try {
-    problem = JSON.parse(text) as typeof problem;
-  } catch {
-    problem = {};
-  }
-  const { type, detail, errors } = problem;
+  const { type, detail, errors } = problemOf(text);
   const known = typeof type === 'string' && type.startsWith(problemPrefix);
-  if (!known) return new BrokerRefused('not-a-broker', status, text.slice(0, 200), [], retryAfterMs);
-  return new BrokerRefused(type.slice(problemPrefix.length), status, String(detail ?? ''), errors, retryAfterMs);
+  if (!known) return new BrokerRefused(notABroker, status, text.slice(0, 200), [], retryAfterMs);
+  const fields = Array.isArray(errors) ? (errors as RefusedField[]) : [];
+  return new BrokerRefused(type.slice(problemPrefix.length), status, String(detail ?? ''), fields, retryAfterMs);
+}
+
+function problemOf(text: string): { type?: unknown; detail?: unknown; errors?: unknown } {
+  try {
+    return (JSON.parse(text) as object | null) ?? {};
+  } catch {
+    return {};
+  }
 }
 
 const problemPrefix = 'urn:halfbox:problem:';

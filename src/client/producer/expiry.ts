@@ -5,6 +5,9 @@ export interface Expiring {
   expire(): void;
 }
 
+/** A timer that is set for longer fires at once; after it, what is not due yet is waited for again. */
+const timerMsMax = 2 ** 31 - 1;
+
 /** Expires what is live at its time, with one timer: a timer for each costs more than the rest of a send. */
 export class Expiry<One extends Expiring> {
   #timer: NodeJS.Timeout | undefined;
@@ -27,7 +30,8 @@ export class Expiry<One extends Expiring> {
   #arm(dueAt: number): void {
     clearTimeout(this.#timer);
     this.#dueAt = dueAt;
-    this.#timer = setTimeout(() => this.#expire(), Math.max(1, Math.ceil(dueAt - performance.now())));
+    const waitMs = Math.min(timerMsMax, Math.max(1, Math.ceil(dueAt - performance.now())));
+    this.#timer = setTimeout(() => this.#expire(), waitMs);
     if (this.live.size === 0) this.#timer.unref();
   }
 

@@ -39,7 +39,7 @@ export class Gatherer<Content, Result> {
   readonly #unordered: Lane<Part<Content, Result>>;
   readonly #ended = new AbortController();
   readonly #counts = { ...noCounts };
-  #onIdle: (() => void) | undefined;
+  #onIdle: (() => void)[] = [];
 
   constructor(
     private readonly tryBatch: TryBatch<Content, Result>,
@@ -82,11 +82,15 @@ export class Gatherer<Content, Result> {
     this.#expiry.watch(part);
   }
 
-  /** Waits until everything is sent, at most so long; what is left then fails with `SendFailed`. Nothing may be added after it. */
+  /**
+   * Waits until everything is sent, at most so long; what is left then fails with `SendFailed`. Nothing may be added after
+   * it. Of several closes the one with the least time counts.
+   */
   async close(timeoutMs: number): Promise<void> {
     if (this.#live.size > 0) {
-      const idle = new Promise<void>((resolve) => (this.#onIdle = resolve));
-      await Promise.race([idle, delay(timeoutMs, undefined, { ref: true, signal: this.#ended.signal })]);
+      const idle = new Promise<void>((resolve) => this.#onIdle.push(resolve));
+      const elapsed = delay(timeoutMs, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+      await Promise.race([idle, elapsed]);
     }
     for (const part of this.#live) part.giveUp(new Error('the producer was closed'));
     this.#ended.abort();
@@ -102,7 +106,7 @@ export class Gatherer<Content, Result> {
     this.#budget.release(part);
     if (this.#live.size > 0) return;
     this.#expiry.rest();
-    this.#onIdle?.();
+    for (const resolve of this.#onIdle.splice(0)) resolve();
   };
 
   #enter(part: Part<Content, Result>): void {

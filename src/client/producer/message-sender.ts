@@ -1,4 +1,4 @@
-import type { Caller } from '../broker/caller.js';
+import type { Call, Caller } from '../broker/caller.js';
 import type { Message, MessagePlace, SentMessages } from '../contract.js';
 import { NotSerializable } from '../errors.js';
 import { newId } from '../../message/message-id.js';
@@ -11,7 +11,7 @@ import { tryCall, tryTogether, type TryOutcome } from './try-outcome.js';
 /** Messages of one caller as they are sent: JSON, joined by commas. */
 interface Content {
   text: string;
-  count: number;
+  ids: readonly string[];
 }
 
 /** Sends messages of concurrent callers in gathered calls. */
@@ -56,23 +56,29 @@ export class MessageSender {
   ): Promise<TryOutcome<TryOutcome<MessagePlace[]>[]>> {
     const timeoutMs = Math.ceil(Math.min(this.settings.tryTimeoutMs, deadline - performance.now()));
     if (timeoutMs <= 0) return { kind: 'postponed' };
-    const outcome = await tryCall<SentMessages>(this.caller, {
+    const call: Call = {
       method: 'POST',
       path: '/v1/messages',
       bodyText: `{"messages":[${contents.map(({ text }) => text).join(',')}]}`,
       timeoutMs,
       avoid,
       signal,
-    });
-    if (outcome.kind !== 'done') return outcome;
-    const { messages } = outcome.result;
-    let start = 0;
-    const result = contents.map(({ count }): TryOutcome<MessagePlace[]> => {
-      const places = messages.slice(start, (start += count));
-      return { kind: 'done', result: places };
-    });
-    return { kind: 'done', result };
+    };
+    return tryCall(this.caller, call, (answer) => placesOf(contents, answer));
   }
+}
+
+/** The places of each content, in their order. Throws where the answer is not about just these messages. */
+function placesOf(contents: readonly Content[], answer: unknown): TryOutcome<MessagePlace[]>[] {
+  const { messages } = answer as SentMessages;
+  let next = 0;
+  const outcomes = contents.map(({ ids }): TryOutcome<MessagePlace[]> => {
+    const result = messages.slice(next, (next += ids.length));
+    if (ids.some((id, index) => result[index]!.id !== id)) throw new Error('the answer is about other messages');
+    return { kind: 'done', result };
+  });
+  if (messages.length !== next) throw new Error('the answer is about more messages');
+  return outcomes;
 }
 
 /** The messages as text, each with an id of its own, so that every try is about the same messages. */
@@ -88,8 +94,7 @@ function parcelOf(messages: readonly Message[]): Parcel<Content> {
     }
   });
   const text = texts.join(',');
-  const count = messages.length;
-  return { content: { text, count }, size: count, bytes: Buffer.byteLength(text), ids };
+  return { content: { text, ids }, size: ids.length, bytes: Buffer.byteLength(text), ids };
 }
 
 /** The text with the id that it lacks. Put into the text, which costs less than a copy of the message. */

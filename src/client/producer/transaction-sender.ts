@@ -1,4 +1,4 @@
-import type { Caller } from '../broker/caller.js';
+import type { Call, Caller } from '../broker/caller.js';
 import type { Prepare, PreparedTransaction, ResolvedTransaction } from '../contract.js';
 import { NotSerializable, type RefusedField } from '../errors.js';
 import { Gatherer, type TryOptions } from './gatherer.js';
@@ -10,6 +10,7 @@ import { itemRefusal, tryCall, tryTogether, type TryOutcome } from './try-outcom
 /** One transaction call as it is sent. */
 interface Content {
   kind: 'prepare' | 'commit' | 'rollback';
+  id: string;
   /** JSON: the transaction to prepare, or an id. */
   text: string;
 }
@@ -24,6 +25,9 @@ interface Problem {
 type ItemAnswer = PreparedTransaction | ResolvedTransaction | { id?: string; problem: Problem };
 
 type BatchAnswer = Record<Content['kind'], ItemAnswer[]>;
+
+/** How a resolution ends that is done. */
+const endOf = { commit: 'committed', rollback: 'rolled_back' };
 
 /**
  * The transaction calls of concurrent callers in gathered calls. Commits and rollbacks go one gathered call at a time, so
@@ -60,7 +64,7 @@ export class TransactionSender implements TransactionCalls {
     } catch (cause) {
       throw new NotSerializable(transaction.messages.map(({ topic }) => topic).join(', '), cause);
     }
-    return add(this.#prepares, { kind: 'prepare', text }, transaction.id, options);
+    return add(this.#prepares, { kind: 'prepare', id: transaction.id, text }, options);
   }
 
   commit(transactionId: string, options?: SendOptions): Promise<ResolvedTransaction> {
@@ -77,7 +81,7 @@ export class TransactionSender implements TransactionCalls {
   }
 
   #resolve(kind: 'commit' | 'rollback', id: string, options?: SendOptions): Promise<ResolvedTransaction> {
-    return add(this.#resolutions, { kind, text: JSON.stringify(id) }, id, { ...options, ordered: true });
+    return add(this.#resolutions, { kind, id, text: JSON.stringify(id) }, { ...options, ordered: true });
   }
 
   #tryBatch<Result>(contents: readonly Content[], options: TryOptions): Promise<TryOutcome<Result>[]> {
@@ -93,33 +97,37 @@ export class TransactionSender implements TransactionCalls {
     const texts: Record<Content['kind'], string[]> = { prepare: [], commit: [], rollback: [] };
     for (const { kind, text } of contents) texts[kind].push(text);
     const { prepare, commit, rollback } = texts;
-    const outcome = await tryCall<BatchAnswer>(this.caller, {
+    const call: Call = {
       method: 'POST',
       path: '/v1/transactions/batch',
       bodyText: `{"prepare":[${prepare.join()}],"commit":[${commit.join()}],"rollback":[${rollback.join()}]}`,
       timeoutMs,
       avoid,
       signal,
-    });
-    if (outcome.kind !== 'done') return outcome;
-    const next = { prepare: 0, commit: 0, rollback: 0 };
-    const result = contents.map(({ kind }): TryOutcome<Result> => {
-      const item = outcome.result[kind][next[kind]++]!;
-      if ('problem' in item) return { kind: 'failed', error: itemRefusal(item.problem), endpoint: undefined };
-      return { kind: 'done', result: item as Result };
-    });
-    return { kind: 'done', result };
+    };
+    return tryCall(this.caller, call, (answer) => outcomesOf<Result>(contents, answer as BatchAnswer));
   }
+}
+
+/** The outcome of each content, in their order. Throws where the answer is not about just these. */
+function outcomesOf<Result>(contents: readonly Content[], answer: BatchAnswer): TryOutcome<Result>[] {
+  const next = { prepare: 0, commit: 0, rollback: 0 };
+  return contents.map(({ kind, id }): TryOutcome<Result> => {
+    const item = answer[kind][next[kind]++]!;
+    if ('problem' in item) return { kind: 'failed', error: itemRefusal(item.problem), endpoint: undefined };
+    const isOfIt = item.id === id && (kind === 'prepare' ? Array.isArray(item.messages) : item.state === endOf[kind]);
+    if (!isOfIt) throw new Error(`the answer is not about the ${kind} of ${id}`);
+    return { kind: 'done', result: item as Result };
+  });
 }
 
 function add<Result>(
   gatherer: Gatherer<Content, Result>,
   content: Content,
-  id: string,
   options: SendOptions & { ordered?: boolean } = {},
 ): Promise<Result> {
   const bytes = Buffer.byteLength(content.text);
   return new Promise((resolve, reject) => {
-    gatherer.add({ content, size: 1, bytes, ids: [id] }, { resolve, reject }, options);
+    gatherer.add({ content, size: 1, bytes, ids: [content.id] }, { resolve, reject }, options);
   });
 }

@@ -1,4 +1,4 @@
-import { refusal } from '../broker/halfbox-client.js';
+import { notABroker, refusal } from '../broker/halfbox-client.js';
 import type { Call, CallAnswer, Caller } from '../broker/caller.js';
 import { BrokerRefused, BrokerUnreachable, type RefusedField } from '../errors.js';
 
@@ -15,6 +15,9 @@ export type TryError = BrokerRefused | BrokerUnreachable;
 /** Statuses that another try, or another broker, can change. */
 const passing = new Set([421, 429, 500, 502, 503, 504]);
 
+/** What a proxy answers instead of a broker that has got the call, or not all of it, besides its own 5xx. */
+const requestTimeout = 408;
+
 /** Statuses of calls that certainly were not done: another broker is meant, or there was too much to do. */
 const notDone = new Set([421, 429]);
 
@@ -23,7 +26,8 @@ const notDone = new Set([421, 429]);
  * safe, the repeat gets the true result, and another broker may be well.
  */
 export function isPassing(error: TryError): boolean {
-  return error instanceof BrokerUnreachable || passing.has(error.status);
+  if (error instanceof BrokerUnreachable || passing.has(error.status)) return true;
+  return error.code === notABroker && (error.status >= 500 || error.status === requestTimeout);
 }
 
 /** Whether what was asked may have been done in spite of the error. */
@@ -32,16 +36,26 @@ export function mayBeDone(error: TryError): boolean {
   return isPassing(error) && !notDone.has(error.status);
 }
 
-const faultsOfOne = new Set([400, 404, 409, 413]);
+const tooLarge = 413;
+const faultsOfOne = new Set([400, 404, 409]);
 
 /** Whether a gathered call may have been refused because of one of its contents. */
 function mayBeFaultOfOne(outcome: TryOutcome<unknown>): boolean {
   if (outcome.kind !== 'failed' || !(outcome.error instanceof BrokerRefused)) return false;
-  return faultsOfOne.has(outcome.error.status) && outcome.error.code !== 'not-a-broker';
+  const { status, code } = outcome.error;
+  // A proxy may take less at once than a broker does.
+  return status === tooLarge || (faultsOfOne.has(status) && code !== notABroker);
 }
 
-/** Makes one call and reads its answer; what is refused or unreachable is an outcome. */
-export async function tryCall<Answer>(caller: Caller, call: Call): Promise<TryOutcome<Answer>> {
+/**
+ * Makes one call and reads its answer; what is refused or unreachable is an outcome.
+ * @param read throws for what no broker answers to this call: then nothing is known of what was done
+ */
+export async function tryCall<Answer>(
+  caller: Caller,
+  call: Call,
+  read: (answer: unknown) => Answer,
+): Promise<TryOutcome<Answer>> {
   let answer: CallAnswer;
   try {
     answer = await caller.call(call);
@@ -52,7 +66,7 @@ export async function tryCall<Answer>(caller: Caller, call: Call): Promise<TryOu
   const { status, text, endpoint } = answer;
   if (status >= 300) return { kind: 'failed', error: refusal(answer), endpoint };
   try {
-    return { kind: 'done', result: JSON.parse(text) as Answer };
+    return { kind: 'done', result: read(JSON.parse(text)) };
   } catch (cause) {
     return { kind: 'failed', error: new BrokerUnreachable(endpoint ?? 'the broker', true, cause), endpoint };
   }
