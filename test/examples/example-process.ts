@@ -18,9 +18,10 @@ export class ExampleProcess {
     readonly url: string,
     file: string,
     environment: Record<string, string>,
+    folder: string,
   ) {
     this.#child = spawn(process.execPath, [file], {
-      cwd: root,
+      cwd: folder,
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -29,12 +30,16 @@ export class ExampleProcess {
     }
   }
 
-  /** Resolves when it says that it is ready. */
-  static async start(file: string, environment: Record<string, string>): Promise<ExampleProcess> {
+  /** Resolves when it says that it is ready. Runs in the repository's folder where no other is given. */
+  static async start(
+    file: string,
+    environment: Record<string, string>,
+    { folder = root, readyText = 'ready' }: { folder?: string; readyText?: string } = {},
+  ): Promise<ExampleProcess> {
     const port = String(await freePort());
-    const service = new ExampleProcess(`http://127.0.0.1:${port}`, file, { PORT: port, ...environment });
+    const service = new ExampleProcess(`http://127.0.0.1:${port}`, file, { PORT: port, ...environment }, folder);
     try {
-      await service.line('ready', readyMsMax);
+      await service.line(readyText, readyMsMax);
     } catch (error) {
       await service.kill();
       throw error;
@@ -64,6 +69,12 @@ export class ExampleProcess {
     return { status: response.status, body: await response.json() };
   }
 
+  /** Resolves when it has ended, whoever ended it; answers the signal, if it was one. */
+  async ended(): Promise<NodeJS.Signals | null> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
+    return this.#child.signalCode;
+  }
+
   kill(): Promise<number | null> {
     return this.#end('SIGKILL');
   }
@@ -75,9 +86,8 @@ export class ExampleProcess {
 
   async #end(signal: NodeJS.Signals): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      const exited = once(this.#child, 'exit');
       this.#child.kill(signal);
-      await exited;
+      await this.ended();
     }
     return this.#child.exitCode;
   }
