@@ -9,6 +9,8 @@ interface ColumnTypes {
   int: string;
   big: string;
   suffix: string;
+  /** Of a table whose rows may be long. */
+  suffixOfLongRows: string;
 }
 
 const mysqlTypes: ColumnTypes = {
@@ -19,6 +21,7 @@ const mysqlTypes: ColumnTypes = {
   int: 'INT',
   big: 'BIGINT',
   suffix: ' ENGINE=InnoDB',
+  suffixOfLongRows: ' ENGINE=InnoDB',
 };
 
 const sqliteTypes: ColumnTypes = {
@@ -29,6 +32,8 @@ const sqliteTypes: ColumnTypes = {
   int: 'INTEGER',
   big: 'INTEGER',
   suffix: ' WITHOUT ROWID',
+  // In a tree by the row's own key, bodies of 2 KiB cost a fifth more to insert and twice as much to read.
+  suffixOfLongRows: '',
 };
 
 function topicTables(t: ColumnTypes): string[] {
@@ -87,7 +92,7 @@ function messageTables(t: ColumnTypes): string[] {
       id ${t.name(64)} NOT NULL, topic ${t.name(127)} NOT NULL, message_key ${t.bytes(512)}, tag ${t.bytes(256)},
       ordering_key ${t.bytes(512)}, headers ${t.text}, content_type ${t.bytes(1020)}, transaction_id ${t.name(64)},
       stored_at ${t.big} NOT NULL, delay_ms ${t.big}, deliver_at ${t.big}, due_at ${t.big}, recalled_at ${t.big},
-      shard ${t.int}, log_offset ${t.big}, body_kind ${t.int} NOT NULL, body ${t.blob} NOT NULL, PRIMARY KEY (id))${t.suffix}`,
+      shard ${t.int}, log_offset ${t.big}, body_kind ${t.int} NOT NULL, body ${t.blob} NOT NULL, PRIMARY KEY (id))${t.suffixOfLongRows}`,
     `CREATE INDEX halfbox_message_key ON halfbox_message (topic, message_key, stored_at)`,
     `CREATE TABLE IF NOT EXISTS halfbox_scheduled_message (
       due_at ${t.big} NOT NULL, message_id ${t.name(64)} NOT NULL, topic ${t.name(127)} NOT NULL, ref ${t.text} NOT NULL,
