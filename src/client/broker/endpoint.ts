@@ -78,7 +78,7 @@ export class Endpoint {
   async #nodes(signal: AbortSignal): Promise<Nodes | undefined> {
     try {
       const answer = await this.call({ method: 'GET', path: '/v1/nodes', timeoutMs: lookTimeoutMs, signal });
-      return answer.status === 200 ? (JSON.parse(answer.text) as Nodes) : undefined;
+      return answer.status === 200 ? nodesOf(JSON.parse(answer.text)) : undefined;
     } catch {
       return undefined; // counted as a failure, or something else than a broker answered
     }
@@ -94,4 +94,12 @@ export class Endpoint {
     // Somebody else may answer there when it is back.
     if (this.standing === 'ours') this.standing = 'unknown';
   }
+}
+
+/** The list of live brokers; undefined for what is none. */
+function nodesOf(answer: unknown): Nodes | undefined {
+  const { storeId, items } = (answer ?? {}) as { storeId?: unknown; items?: unknown };
+  if (typeof storeId !== 'string' || !Array.isArray(items)) return undefined;
+  const isList = items.every((item) => typeof (item as { url?: unknown } | null)?.url === 'string');
+  return isList ? (answer as Nodes) : undefined;
 }

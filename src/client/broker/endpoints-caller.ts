@@ -15,6 +15,8 @@ export interface EndpointsCallerOptions {
   connectionsMax?: number | undefined;
   /** Bound of opening a connection. Default 2,000. */
   connectTimeoutMs?: number | undefined;
+  /** Largest answer of a broker that is read. Default 512 MiB. */
+  answerBytesMax?: number | undefined;
   /** False: only the given endpoints are called, such as a load balancer. Default true. */
   refreshNodes?: boolean | undefined;
   /** How often the brokers are asked who is live, while there are calls. Default 30,000. */
@@ -180,8 +182,15 @@ export class EndpointsCaller implements Caller {
   }
 
   #add(url: string, isSeed: boolean): void {
-    const { apiKey, connectionsMax, connectTimeoutMs, avoidMsMin = 100, avoidMsMax = 30_000 } = this.options;
-    const http = { url, apiKey, connectionsMax, connectTimeoutMs };
+    const {
+      apiKey,
+      connectionsMax,
+      connectTimeoutMs,
+      answerBytesMax,
+      avoidMsMin = 100,
+      avoidMsMax = 30_000,
+    } = this.options;
+    const http = { url, apiKey, connectionsMax, connectTimeoutMs, answerBytesMax };
     this.#endpoints.set(url, new Endpoint(http, isSeed, { avoidMsMin, avoidMsMax }));
   }
 }

@@ -63,8 +63,13 @@ export class HalfboxClient {
   }
 
   /** Sends 1..1000 messages without a transaction, all or none. */
-  send(messages: readonly Message[], options?: CallOptions): Promise<SentMessages> {
-    return this.#call('POST', '/v1/messages', { messages }, options);
+  async send(messages: readonly Message[], options?: CallOptions): Promise<SentMessages> {
+    const sent = await this.#call<SentMessages>('POST', '/v1/messages', { messages }, options);
+    // Whoever deletes what was sent must not take anything else for a broker's answer.
+    if (!isAbout(messages, sent)) {
+      throw new BrokerUnreachable('the broker', true, new Error('its answer is not about the messages that were sent'));
+    }
+    return sent;
   }
 
   /** Creates the topic, or changes its retention and largest body (scope `admin`). `already-exists` for another number of shards. */
@@ -123,11 +128,21 @@ export class HalfboxClient {
     const answer = await this.caller.call({ method, path, body, timeoutMs, signal });
     if (answer.status >= 300) throw refusal(answer);
     try {
-      return (answer.text === '' ? undefined : JSON.parse(answer.text)) as Answer;
+      const read: unknown = JSON.parse(answer.text);
+      if (typeof read !== 'object' || read === null) throw new TypeError('the answer is no object');
+      return read as Answer;
     } catch (cause) {
       throw new BrokerUnreachable(answer.endpoint ?? 'the broker', true, cause);
     }
   }
+}
+
+function isAbout(messages: readonly Message[], { messages: places }: Partial<SentMessages>): boolean {
+  if (!Array.isArray(places) || places.length !== messages.length) return false;
+  return messages.every(({ id }, index) => {
+    const place: unknown = places[index]?.id;
+    return typeof place === 'string' && (id === undefined || id === place);
+  });
 }
 
 /** Code of a refusal that no broker sent: a proxy in between did. */

@@ -141,6 +141,35 @@ describe('EndpointsCaller', () => {
     await other.stop();
   });
 
+  it.each(['{}', 'null', '7', '{"storeId":"s"}', '{"storeId":"s","items":[null]}', '{"items":[]}'])(
+    'takes %s for no list of brokers, and goes on',
+    async (list) => {
+      const unhandled: unknown[] = [];
+      const onUnhandled = (error: unknown) => unhandled.push(error);
+      process.on('unhandledRejection', onUnhandled);
+      const broker = await fake();
+      broker.answer = (path, response) => void response.end(path === '/v1/nodes' ? list : '{}');
+      const caller = callerOf([broker.url], { refreshIntervalMs: 1 });
+      await settled(caller, [broker.url]);
+      await new Promise((resolve) => setImmediate(resolve));
+      process.off('unhandledRejection', onUnhandled);
+      expect(unhandled).toEqual([]);
+      const other = await fake('store-1');
+      const second = callerOf([broker.url, other.url], { refreshIntervalMs: 1 });
+      await eventually('calls to the broker that knows its store', async () =>
+        (await call(second)).endpoint === other.url ? true : undefined,
+      );
+    },
+  );
+
+  it('can be closed twice', async () => {
+    const broker = await fake();
+    const caller = callerOf([broker.url]);
+    await call(caller);
+    await Promise.all([caller.close(), caller.close()]);
+    await caller.close();
+  });
+
   it('follows when every given endpoint serves another store', async () => {
     const broker = await fake('store-1');
     const warnings: object[] = [];
