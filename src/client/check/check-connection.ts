@@ -83,7 +83,9 @@ export class CheckConnection {
     this.#expectAgain(this.#deadline.afterMs);
     // What later brokers may say besides is not for this client.
     if (message?.type !== 'question' || typeof message.id !== 'string') return;
-    this.options.onQuestion(message.id, message.question as Question);
+    const { id, question } = message;
+    if (isQuestion(question)) this.options.onQuestion(id, question);
+    else this.send({ type: 'error', id, message: 'this is no question' });
   }
 
   async #refused(response: IncomingMessage): Promise<void> {
@@ -130,6 +132,14 @@ function addressOf({ url, producer, instance }: CheckConnectionOptions): URL {
   address.searchParams.set('instance', instance);
   address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
   return address;
+}
+
+/** Whether it says what an answerer decides by. */
+function isQuestion(question: unknown): question is Question {
+  const { transactionId, producer, attempt, preparedAt, askedAt, messages } = (question ?? {}) as Partial<Question>;
+  const hasTimes = [preparedAt, askedAt].every((time) => typeof time === 'string' && !Number.isNaN(Date.parse(time)));
+  const isNamed = typeof transactionId === 'string' && typeof producer === 'string' && typeof attempt === 'number';
+  return isNamed && hasTimes && Array.isArray(messages);
 }
 
 interface BrokerMessage {

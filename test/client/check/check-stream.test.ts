@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { CheckStream } from '../../../src/client/check/check-stream.js';
@@ -250,6 +251,39 @@ describe('CheckStream', () => {
     const count = refusals.length;
     await guarded.stop();
     expect([refusals.length, admitted.connectedTo]).toEqual([count, undefined]);
+  });
+
+  it('lives on when something answers that is no broker', async () => {
+    const unhandled: unknown[] = [];
+    const onUnhandled = (error: unknown) => unhandled.push(error);
+    process.on('unhandledRejection', onUnhandled);
+    const proxy = createServer((_request, response) => void response.writeHead(502).end('null'));
+    proxy.listen(0, '127.0.0.1');
+    const strange = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    await Promise.all([once(proxy, 'listening'), once(strange, 'listening')]);
+    const answers: string[] = [];
+    strange.on('connection', (socket) => {
+      socket.on('message', (data) => answers.push(String(data)));
+      for (const question of ['null', '{}', '7', '{"transactionId":"t"}']) {
+        socket.send(`{"type":"question","id":"${question.length}","question":${question}}`);
+      }
+      socket.send('{"type":"question","id":"none"}');
+    });
+    const urlOf = (server: { address(): unknown }) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const asked = new Asked(() => 'commit');
+    const refused: number[] = [];
+    const stream = connect('strange', 's1', { answerer: asked, endpoints: () => [urlOf(proxy), urlOf(strange)] });
+    stream.events.on('refused', ({ error }) => refused.push(error.status));
+    await until('answers', () => answers.length >= 5);
+    for (const socket of strange.clients) socket.terminate();
+    await until('a refusal', () => refused.includes(502));
+    await stream.close();
+    process.off('unhandledRejection', onUnhandled);
+    proxy.close();
+    strange.close();
+    expect(unhandled).toEqual([]);
+    expect(asked.questions).toEqual([]);
+    expect(answers.map((text) => (JSON.parse(text) as { type: string }).type)).toEqual(Array(5).fill('error'));
   });
 
   it('waits for endpoints to come, and passes over what is none', async () => {
