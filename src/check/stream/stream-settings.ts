@@ -14,7 +14,7 @@ export interface StreamSettings {
   questionsMax: number;
   /** What may wait to be read by a client, in bytes; beyond it the stream is closed. Default 32 MiB. */
   bufferedBytesMax: number;
-  /** Messages between two signs of life that answer nothing that is under way; beyond it the stream is closed. Default 1,000. */
+  /** Messages and pings between two signs of life that answer nothing that is under way; beyond it the stream is closed. Default 1,000. */
   surplusMax: number;
   /** How long a client has to take part in the closing of a stream. Default 1 s. */
   closeMs: number;

@@ -35,6 +35,8 @@ export class WebSocketStream implements Stream {
     private readonly onEnd: () => void,
   ) {
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary));
+    // Each is answered by itself, read or not.
+    socket.on('ping', () => this.#noteSurplus());
     socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => this.#end({ gone: 'the stream was closed' }));
     this.#beat = setInterval(() => this.#heartbeat(), settings.heartbeatMs);
@@ -84,8 +86,12 @@ export class WebSocketStream implements Stream {
     const settle = message.heartbeat ? undefined : this.#underWay.get(message.id);
     if (settle && !message.heartbeat) return settle({ answer: message.answer });
     // A sign of life, or an answer that came too late.
+    this.#noteSurplus();
+  }
+
+  #noteSurplus(): void {
     this.#surplus += 1;
-    if (this.#surplus > this.settings.surplusMax) this.#violated('too many messages');
+    if (!this.#ended && this.#surplus > this.settings.surplusMax) this.#violated('too many messages');
   }
 
   #heartbeat(): void {

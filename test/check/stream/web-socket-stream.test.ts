@@ -129,6 +129,13 @@ describe('WebSocketStream', () => {
     expect(ends).toBe(1);
   });
 
+  it('closes the stream of a client that floods it with pings', async () => {
+    await open({ surplusMax: 50 });
+    for (let count = 0; count <= 50; count += 1) client.ping();
+    expect(await closed).toEqual([1008, 'too many messages']);
+    expect(ends).toBe(1);
+  });
+
   it('closes the stream of a client that floods', async () => {
     await open({ surplusMax: 50 });
     const answer = stream.ask(question(1), never());
