@@ -27,3 +27,14 @@ export function isLockConflict(dialect: Dialect, error: unknown): boolean {
   if (dialect === 'postgres') return code === '40001' || code === '40P01' || code === '55P03';
   return typeof code === 'string' && (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'));
 }
+
+/**
+ * Whether MySQL has ended the whole transaction, not only the statement, and takes the next statement as one of its own:
+ * `by-setting` where that is a setting of the server.
+ */
+export function mysqlTransactionEnd(error: unknown): 'ended' | 'by-setting' | 'no' {
+  const { errno } = driverError(error);
+  // A deadlock, a full lock table, a row that changed since it was read (MariaDB's snapshot isolation).
+  if (errno === 1213 || errno === 1206 || errno === 1020) return 'ended';
+  return errno === 1205 ? 'by-setting' : 'no';
+}

@@ -1,7 +1,13 @@
 import type { EntityManager } from 'typeorm';
 import type { Logger } from '../../runtime/logger.js';
 import type { Message, ResolvedTransaction } from '../contract.js';
-import { BrokerRefused, OutcomeUnknown, TransactionFenced, TransactionRepeated } from '../errors.js';
+import {
+  BrokerRefused,
+  LocalTransactionLost,
+  OutcomeUnknown,
+  TransactionFenced,
+  TransactionRepeated,
+} from '../errors.js';
 import type { LocalTransactionOptions } from '../producer/local-transactions.js';
 import type { TransactionCalls } from '../producer/transaction-calls.js';
 import type { Fence } from './fence.js';
@@ -86,6 +92,7 @@ export class LocalTransaction {
       await this.#enter(connection);
       result = await this.#step(() => this.#work.run(async () => work(connection.manager)));
       this.#work.close();
+      if (this.#work.endedBy !== undefined) throw new LocalTransactionLost(this.id, this.#work.endedBy);
       await this.#step(() => fence.confirm(connection.runner, this.id));
       if (!(await beforeCommit())) await this.#step(() => fence.leave(connection.runner, this.id));
       this.#held.assertInTime();

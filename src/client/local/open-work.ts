@@ -1,12 +1,18 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { NestedLocalTransaction } from '../errors.js';
+import { mysqlTransactionEnd } from './database-errors.js';
+import { dialectOf } from './dialect.js';
 
 const current = new AsyncLocalStorage<OpenWork>();
+/** The runner whose statement is under way here: what TypeORM's subscribers send meanwhile is part of it. */
+const inStatement = new AsyncLocalStorage<QueryRunner>();
 
 /** The work of one local transaction, while it may write. Its asynchronous context tells what belongs to it. */
 export class OpenWork {
   #isOpen = true;
+  #isRunning = false;
+  #endedBy: unknown;
   #around: OpenWork | undefined;
 
   /** @throws NestedLocalTransaction: a second connection, taken while one is held, empties a pool and then waits for ever */
@@ -15,20 +21,50 @@ export class OpenWork {
     if (isInOpenWork(dataSource)) throw new NestedLocalTransaction();
   }
 
-  run<Result>(work: () => Promise<Result>): Promise<Result> {
-    return current.run(this, work);
+  async run<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#isRunning = true;
+    try {
+      return await current.run(this, work);
+    } finally {
+      this.#isRunning = false;
+    }
   }
 
-  /** Makes statements fail that the work sends on its connection after its end: they would end in the COMMIT, or break it. */
+  /** Why the database has ended the transaction by itself, an error that the work may have swallowed; else undefined. */
+  get endedBy(): unknown {
+    return this.#endedBy;
+  }
+
+  /**
+   * Makes statements fail that the work sends on its connection after its end: they would end in the COMMIT, or break it.
+   * And those after the database has ended the transaction: MySQL would commit each of them by itself. So there each
+   * waits for the one before it, else a driver would have sent it already.
+   */
   guard(runner: QueryRunner): void {
     const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>;
+    const dialect = dialectOf(this.dataSource);
+    let last: Promise<unknown> = Promise.resolve();
     const queryInWork = async (...args: unknown[]): Promise<unknown> => {
       if (!this.#isOpen && current.getStore() === this) {
         throw new Error('the work of this local transaction has ended: await everything that it does');
       }
-      return query(...args);
+      if (dialect !== 'mysql' || !this.#isRunning || inStatement.getStore() === runner) return query(...args);
+      const statement = last.then(() => inStatement.run(runner, () => this.#send(query, args)));
+      last = statement.catch(() => undefined);
+      return statement;
     };
     runner.query = queryInWork as typeof runner.query;
+  }
+
+  async #send(query: (...args: unknown[]) => Promise<unknown>, args: unknown[]): Promise<unknown> {
+    if (this.#endedBy !== undefined) throw this.#endedBy;
+    try {
+      return await query(...args);
+    } catch (error) {
+      const end = mysqlTransactionEnd(error);
+      if (end === 'ended' || (end === 'by-setting' && (await endsByTimeout(query)))) this.#endedBy ??= error;
+      throw error;
+    }
   }
 
   /** From now on what still runs of it does not belong to it. */
@@ -42,6 +78,16 @@ export class OpenWork {
       if (each.#isOpen && each.dataSource === dataSource) return true;
     }
     return false;
+  }
+}
+
+/** Whether the server ends a transaction of which one statement has waited too long for a lock. Where it does not say: yes. */
+async function endsByTimeout(query: (...args: unknown[]) => Promise<unknown>): Promise<boolean> {
+  try {
+    const [row] = (await query('SELECT @@innodb_rollback_on_timeout AS ends')) as { ends: unknown }[];
+    return Number(row?.ends) !== 0;
+  } catch {
+    return true;
   }
 }
 

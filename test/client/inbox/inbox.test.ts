@@ -128,6 +128,16 @@ describe.each(applicationServers)('inbox on $name', ({ provide, dialect }) => {
     expect(await once('orders', id, 'e')).toMatchObject({ done: true });
   });
 
+  test('an id that another topic has too is another message', async () => {
+    const id = 'i'.repeat(64);
+    const topics = ['orders', 'refunds', 't'.repeat(127)];
+    for (const topic of topics) {
+      expect(await inbox.once({ id, topic }, 'g', insertOrder(topic.slice(0, 9)))).toMatchObject({ done: true });
+      expect(await inbox.once({ id, topic }, 'g', insertOrder('again'))).toEqual({ done: false });
+    }
+    expect(await orders()).toEqual(['orders', 'refunds', 'ttttttttt']);
+  });
+
   test.each([
     ['a bad group', { id: 'a', topic: 't' }, 'a b', {}],
     ['a bad id', { id: 'a b', topic: 't' }, 'g', {}],
@@ -200,7 +210,7 @@ describe.each(applicationServers)('inbox on $name', ({ provide, dialect }) => {
     const ages = { young: 7 * dayMs - 3_600_000, old: 7 * dayMs + 3_600_000 };
     for (const [name, ageMs] of Object.entries(ages)) {
       await dataSource.query(
-        `INSERT INTO halfbox_inbox (consumer_group, done_key, created_at) VALUES ('g', 'id:${name}', ${clock[dialect]} - ${ageMs})`,
+        `INSERT INTO halfbox_inbox (consumer_group, done_key, created_at) VALUES ('g', 'id:t/${name}', ${clock[dialect]} - ${ageMs})`,
       );
     }
     await inbox.runOnce();
@@ -276,6 +286,45 @@ describe.each(networkServers)('inbox on $name, over connections', ({ provide, di
     const isFirst = dialect === 'postgres';
     expect(await inbox.once(m, 'g', insertOrder(m.id))).toMatchObject({ done: isFirst });
   });
+
+  if (dialect === 'mysql')
+    test('a deadlock that the work swallows: nothing that it writes afterwards stays, though another delivery has done it', async () => {
+      const m = message();
+      const [mine, theirs, after] = ['mine', 'theirs', 'after'].map((name) => `${name}-${m.id}`) as [
+        string,
+        string,
+        string,
+      ];
+      for (const id of [mine, theirs]) await insertOrder(id)(direct.manager);
+      const many = await database.open({ poolSize: 3 });
+      const lock = (manager: EntityManager, id: string) =>
+        manager.query(`UPDATE shop_order SET note = 'locked' WHERE id = '${id}'`);
+      const inbox = new Inbox(many);
+      const repeat = deferred<unknown>();
+      const once = inbox.once(m, 'g', async (manager) => {
+        await lock(manager, mine);
+        const other = many.transaction(async (rival) => {
+          // Has written more, so that the database ends the other one.
+          for (let n = 0; n < 20; n += 1) await insertOrder(`rival-${n}-${m.id}`)(rival);
+          await lock(rival, theirs);
+          await lock(rival, mine);
+        });
+        await until('the rival waits for it', async () => {
+          const [{ Status: status }] = (await direct.query('SHOW ENGINE INNODB STATUS')) as [{ Status: string }];
+          // Before that it tells of earlier deadlocks.
+          return status.split('LIST OF TRANSACTIONS')[1]!.includes('LOCK WAIT');
+        });
+        // The driver has the second one before the first one is answered.
+        const atOnce = [lock(manager, theirs), insertOrder(`beside-${after}`)(manager)];
+        await Promise.allSettled(atOnce);
+        await other;
+        repeat.resolve(await new Inbox(direct).once(m, 'g', async () => 'done elsewhere'));
+        await insertOrder(after)(manager).catch(() => undefined);
+      });
+      await expect(once).rejects.toThrow(LocalTransactionLost);
+      expect(await repeat.promise).toEqual({ done: true, result: 'done elsewhere' });
+      expect(await direct.query(`SELECT id FROM shop_order WHERE id LIKE '%${after}'`)).toEqual([]);
+    });
 
   test('the bound of the lock wait is the inbox’s only', async () => {
     const read = {

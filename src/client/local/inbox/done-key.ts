@@ -20,19 +20,20 @@ const keyLengthMax = 1_000;
 const plainKeyPattern = /^[A-Za-z0-9_.:/@#-]{1,64}$/;
 
 /**
- * What names a message, or a business key in a topic, within a group: up to 200 ASCII characters. @throws TypeError
+ * What names a message, or a business key, of a topic within a group: up to 200 ASCII characters. The same id in another topic
+ * is another message: a broker takes it there once it has forgotten the first. @throws TypeError
  */
 export function doneKey(group: string, { id, topic }: InboxMessage, { key }: OnceOptions): string {
   if (!groupPattern.test(group)) throw new TypeError(`group ${group} does not match ${groupPattern}`);
+  if (!topicPattern.test(topic)) throw new TypeError(`topic ${topic} does not match ${topicPattern}`);
+  // A topic has no slash in it, so that no two pairs look the same.
   if (key === undefined) {
     if (!idPattern.test(id)) throw new TypeError(`id ${id} does not match ${idPattern}`);
-    return `id:${id}`;
+    return `id:${topic}/${id}`;
   }
-  if (!topicPattern.test(topic)) throw new TypeError(`topic ${topic} does not match ${topicPattern}`);
   if (typeof key !== 'string' || key.length === 0 || key.length > keyLengthMax) {
     throw new TypeError(`a key has 1 to ${keyLengthMax} characters`);
   }
-  // A topic has no slash in it, so that no two pairs look the same.
   if (plainKeyPattern.test(key)) return `key:${topic}/${key}`;
   return `sha256:${createHash('sha256').update(`${topic}/${key}`).digest('base64url')}`;
 }

@@ -137,6 +137,7 @@ export class Inbox implements BackgroundService {
       if (await this.#insert(connection, group, key)) {
         once = { done: true, result: await open.run(async () => work(connection.manager)) };
         open.close();
+        if (open.endedBy !== undefined) throw new LocalTransactionLost(id, open.endedBy);
         const isThere = await this.#rows.isThere(connection.runner, group, key).catch((error: unknown) => {
           throw new LocalTransactionLost(id, error);
         });
