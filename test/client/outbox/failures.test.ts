@@ -2,10 +2,12 @@ import type { DataSource } from 'typeorm';
 import {
   BrokerRefused,
   BrokerUnreachable,
+  HalfboxClient,
   NotSerializable,
   ProducerClosed,
   SendBufferFull,
   SendFailed,
+  type Caller,
 } from '../../../src/client/index.js';
 import type { OutboxSender } from '../../../src/client/local/outbox/forwarded-batch.js';
 import { Outbox } from '../../../src/client/local/outbox/outbox.js';
@@ -15,7 +17,7 @@ import { addAll, byKey, drain, Forwarding } from './outbox-fixture.js';
 
 const now = Date.now();
 
-describe.each(applicationServers)('messages of the outbox that fail, on $name', ({ provide }) => {
+describe.each(applicationServers)('messages of the outbox that fail, on $name', ({ provide, dialect }) => {
   let database: ApplicationDatabase;
   let dataSource: DataSource;
   let outbox: Outbox;
@@ -137,6 +139,33 @@ describe.each(applicationServers)('messages of the outbox that fail, on $name', 
     await drain(forwarder, at + 1_000);
     expect(byKey(await forwarding.received(topic, 3))).toEqual({ k: ['ill', 'after'], '': ['other'] });
     expect(forwarder.counts()).toEqual({ sent: 3, refused: 0, deferred: 4 });
+  });
+
+  test.each(['', '{}', '{"messages":[]}', '<html>hello</html>', 'null'])(
+    'what answers 200 with %j is no broker: nothing is deleted',
+    async (text) => {
+      const proxy: Caller = { call: async () => ({ status: 200, text }), close: async () => undefined };
+      await addAll(outbox, dataSource, [{ topic: 't', body: 1 }]);
+      const forwarder = forwarding.forwarder(dataSource, { sender: new HalfboxClient(proxy) });
+      await expect(forwarder.runOnce(now)).rejects.toMatchObject({ code: 'broker-unreachable' });
+      expect(await outbox.counts()).toMatchObject({ waiting: 1, failed: 0 });
+    },
+  );
+
+  test('a row that is no message is set aside, and the others go', async () => {
+    const topic = await forwarding.topic();
+    await addAll(outbox, dataSource, [
+      { id: `bad-${topic}`, topic, body: 1 },
+      { topic, body: 2 },
+    ]);
+    const bytes = { mysql: `'{"topic'`, postgres: `'{"topic'::bytea`, sqlite: `CAST('{"topic' AS BLOB)` }[dialect];
+    await dataSource.query(`UPDATE halfbox_outbox SET message = ${bytes} WHERE id = 'bad-${topic}'`);
+    await drain(forwarding.forwarder(dataSource), now);
+    expect(byKey(await forwarding.received(topic, 1))).toEqual({ '': [2] });
+    expect(await outbox.failed()).toMatchObject([
+      { id: `bad-${topic}`, retryAt: undefined, error: expect.stringContaining('JSON'), message: undefined },
+    ]);
+    expect(await outbox.discard([`bad-${topic}`])).toBe(1);
   });
 
   test('a sender that fails for all is not taken for bad messages', async () => {

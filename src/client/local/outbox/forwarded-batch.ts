@@ -1,5 +1,6 @@
 import type { Logger } from '../../../runtime/logger.js';
 import type { Message } from '../../contract.js';
+import { UnreadableMessage } from './outbox-errors.js';
 import type { OutboxRows, WaitingRow } from './outbox-rows.js';
 import { errorText, readSendFailure } from './send-failure.js';
 
@@ -14,7 +15,7 @@ export interface OutboxSender {
 
 export interface ForwardedBatchOptions {
   rows: OutboxRows;
-  messages: ReadonlyMap<number, Message>;
+  messages: ReadonlyMap<number, Message | UnreadableMessage>;
   sender: OutboxSender;
   failedBlocksKey: boolean;
   retryMsMax: number;
@@ -39,19 +40,28 @@ export class ForwardedBatch {
 
   /** Sends rows in their order, deletes those that are stored, and sets those aside that fail. Rejects when no broker takes any. */
   async forward(rows: readonly WaitingRow[]): Promise<void> {
+    const { messages } = this.options;
+    for (const row of rows) {
+      const message = messages.get(row.seq);
+      if (message instanceof UnreadableMessage) await this.#setAside(row, message);
+    }
+    return this.#forward(rows.filter(({ seq }) => !(messages.get(seq) instanceof UnreadableMessage)));
+  }
+
+  async #forward(rows: readonly WaitingRow[]): Promise<void> {
     const { messages, sender, counts } = this.options;
     // Another forwarder may have sent and deleted some meanwhile.
     const free = rows.filter((row) => messages.has(row.seq) && !this.#isBlocked(row));
     const [first] = free;
     if (first === undefined) return;
     try {
-      await sender.send(free.map(({ seq }) => messages.get(seq)!));
+      await sender.send(free.map(({ seq }) => messages.get(seq) as Message));
     } catch (error) {
       if (readSendFailure(error) === 'away') throw error;
       if (free.length === 1) return this.#setAside(first, error);
       const half = Math.ceil(free.length / 2);
-      await this.forward(free.slice(0, half));
-      return this.forward(free.slice(half));
+      await this.#forward(free.slice(0, half));
+      return this.#forward(free.slice(half));
     }
     this.#unclear = 0;
     counts.sent += free.length;

@@ -24,3 +24,12 @@ export class NotInTransaction extends HalfboxError {
     super('the manager is in no transaction: use the one that dataSource.transaction() gives to its work');
   }
 }
+
+/** A row of the outbox holds no message: somebody else than the outbox has written it. It is set aside like a refused one. */
+export class UnreadableMessage extends HalfboxError {
+  readonly code = 'unreadable-message';
+
+  constructor(why: string) {
+    super(`the row holds no message as JSON: ${why}`);
+  }
+}

@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 import type { Message } from '../../contract.js';
 import { databaseNow, tableName, type Dialect } from '../dialect.js';
 import { OwnStatements, placesFor } from '../own-statements.js';
+import { UnreadableMessage } from './outbox-errors.js';
 
 /** A row that waits to be sent, without its message. */
 export interface WaitingRow {
@@ -18,7 +19,8 @@ export interface FailedMessage {
   /** Where it lies in the outbox: pass the last one as `after` to read on. */
   seq: number;
   id: string;
-  message: Message;
+  /** Undefined where the row holds none that can be read: somebody else has written it. */
+  message: Message | undefined;
   /** What the broker, or the way to it, said last. */
   error: string;
   /** Tries that failed. */
@@ -78,8 +80,8 @@ export class OutboxRows {
     }));
   }
 
-  /** The messages of rows; rows that are gone are missing. */
-  async messages(seqs: readonly number[]): Promise<Map<number, Message>> {
+  /** The messages of rows, an error for those that hold none; rows that are gone are missing. */
+  async messages(seqs: readonly number[]): Promise<Map<number, Message | UnreadableMessage>> {
     const { rows } = await this.#statements.run(
       `SELECT seq, message FROM ${this.#table} WHERE seq IN (${placesFor(seqs)})`,
       seqs,
@@ -139,7 +141,7 @@ export class OutboxRows {
     return rows.map((row) => ({
       seq: Number(row['seq']),
       id: String(row['id']),
-      message: messageOf(row['message']),
+      message: readable(messageOf(row['message'])),
       error: String(row['error']),
       attempts: Number(row['attempts']),
       failedAt: Number(row['failed_at']),
@@ -172,6 +174,16 @@ export class OutboxRows {
 }
 
 /** Drivers give bytes as a Buffer, libsql as an ArrayBuffer. */
-function messageOf(bytes: unknown): Message {
-  return JSON.parse(Buffer.from(bytes as Buffer).toString()) as Message;
+function messageOf(bytes: unknown): Message | UnreadableMessage {
+  try {
+    const message: unknown = JSON.parse(Buffer.from(bytes as Buffer).toString());
+    if (typeof message === 'object' && message !== null && 'id' in message) return message as Message;
+    return new UnreadableMessage('no object with an id');
+  } catch (error) {
+    return new UnreadableMessage((error as Error).message);
+  }
+}
+
+function readable(message: Message | UnreadableMessage): Message | undefined {
+  return message instanceof UnreadableMessage ? undefined : message;
 }

@@ -6,6 +6,7 @@ import {
   SendBufferFull,
   SendFailed,
 } from '../../errors.js';
+import { UnreadableMessage } from './outbox-errors.js';
 
 /**
  * What a failed send says. `refused`: this message will never be stored as it is. `away`: nobody can store anything now.
@@ -18,7 +19,7 @@ const notAboutTheMessage = new Set([401, 403, 407, 408, 421, 425, 429, 503]);
 
 export function readSendFailure(error: unknown): SendFailure {
   if (error instanceof SendFailed && error.cause !== undefined) return readSendFailure(error.cause);
-  if (error instanceof NotSerializable) return 'refused';
+  if (error instanceof NotSerializable || error instanceof UnreadableMessage) return 'refused';
   if (error instanceof BrokerUnreachable || error instanceof SendBufferFull || error instanceof ProducerClosed)
     return 'away';
   if (!(error instanceof BrokerRefused)) return 'unclear';
