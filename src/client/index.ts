@@ -26,6 +26,7 @@ export { answerHttp, httpAnswers, type HttpAnswer, type HttpAnswersOptions } fro
 export { Fence, type FenceOptions } from './local/fence.js';
 export { SqlLocalTransactions, type SqlLocalTransactionsOptions } from './local/local-transactions.js';
 export { HalfboxClientTables1700000000101 } from './local/migration.js';
+export { requireTables, TablesMissing } from './local/required-tables.js';
 export { BullConnections } from './consume/bull-connections.js';
 export { BullConsumer, type BullConsumerOptions } from './consume/bull-consumer.js';
 export { Consumer } from './consume/consumer.js';

@@ -4,6 +4,7 @@ import type { Dialect } from './dialect.js';
 interface DriverError {
   code?: unknown;
   errno?: unknown;
+  message?: unknown;
 }
 
 /** The driver's own error; TypeORM wraps it. */
@@ -18,6 +19,14 @@ export function isDuplicateKey(dialect: Dialect, error: unknown): boolean {
   if (dialect === 'mysql') return errno === 1062;
   if (dialect === 'postgres') return code === '23505';
   return code === 'SQLITE_CONSTRAINT_PRIMARYKEY' || code === 'SQLITE_CONSTRAINT_UNIQUE';
+}
+
+/** A table that a statement names is not there. */
+export function isMissingTable(dialect: Dialect, error: unknown): boolean {
+  const { code, errno, message } = driverError(error);
+  if (dialect === 'mysql') return errno === 1146;
+  if (dialect === 'postgres') return code === '42P01';
+  return typeof message === 'string' && message.includes('no such table');
 }
 
 /** Another transaction holds what this one needs (lock wait, deadlock, serialization, a busy file): it may go well later. */

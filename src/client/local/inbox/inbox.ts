@@ -9,6 +9,7 @@ import { isLockConflict } from '../database-errors.js';
 import { dialectOf } from '../dialect.js';
 import { within } from '../in-hand.js';
 import { openLocalConnection, type LocalConnection } from '../local-connection.js';
+import { onceFound } from '../once-found.js';
 import { OpenWork } from '../open-work.js';
 import { doneKey, type InboxMessage, type OnceOptions } from './done-key.js';
 import { InboxBusy } from './inbox-errors.js';
@@ -49,15 +50,18 @@ const dayMs = 24 * 3_600_000;
  * `start` begins to delete old rows, `stop` ends it. Any number of instances may do so at once.
  */
 export class Inbox implements BackgroundService {
-  readonly #rows: InboxRows;
+  readonly #table: () => { dataSource: DataSource; rows: InboxRows };
   readonly #purge: Loop;
   readonly #retentionMs: number;
   readonly #purgeMax: number;
   readonly #lockWaitMs: number;
 
-  /** @throws TypeError for a database that Halfbox has no tables for; RangeError for an option out of its bounds */
+  /**
+   * @param dataSource or what finds it, which is called at the first use
+   * @throws TypeError for a database that Halfbox has no tables for; RangeError for an option out of its bounds
+   */
   constructor(
-    private readonly dataSource: DataSource,
+    dataSource: DataSource | (() => DataSource),
     private readonly options: InboxOptions = {},
   ) {
     const { retentionMs = 7 * dayMs, purgeIntervalMs = 60_000, purgeMax = 500, lockWaitMs = 10_000 } = options;
@@ -68,7 +72,7 @@ export class Inbox implements BackgroundService {
     this.#retentionMs = retentionMs;
     this.#purgeMax = purgeMax;
     this.#lockWaitMs = lockWaitMs;
-    this.#rows = new InboxRows(dataSource);
+    this.#table = onceFound(dataSource, (found) => ({ dataSource: found, rows: new InboxRows(found) }));
     const logger = options.logger ?? silentLogger;
     const loop = { name: 'inbox-purge', intervalMs: purgeIntervalMs, clock: systemClock, logger };
     this.#purge = new Loop(() => this.runOnce(), loop);
@@ -103,7 +107,7 @@ export class Inbox implements BackgroundService {
       } catch (error) {
         if (!(error instanceof RowNotWritten)) throw error;
         const { cause } = error;
-        if (!isLockConflict(dialectOf(this.dataSource), cause)) throw cause;
+        if (!isLockConflict(dialectOf(this.#table().dataSource), cause)) throw cause;
         if (!isPassing(cause) || tries === triesMax) throw new InboxBusy(group, message.id, cause);
       }
     }
@@ -119,7 +123,7 @@ export class Inbox implements BackgroundService {
 
   /** Deletes up to `purgeMax` rows older than the retention, by the database's clock; answers whether there may be more. */
   async runOnce(): Promise<boolean> {
-    return (await this.#rows.purge(this.#retentionMs, this.#purgeMax)) === this.#purgeMax;
+    return (await this.#table().rows.purge(this.#retentionMs, this.#purgeMax)) === this.#purgeMax;
   }
 
   async #tryOnce<Result>(
@@ -128,7 +132,7 @@ export class Inbox implements BackgroundService {
     key: string,
     work: (manager: EntityManager) => Promise<Result>,
   ): Promise<Once<Result>> {
-    const open = new OpenWork(this.dataSource);
+    const open = new OpenWork(this.#table().dataSource);
     const connection = await this.#connect(group, id);
     let once: Once<Result> = { done: false };
     try {
@@ -138,7 +142,8 @@ export class Inbox implements BackgroundService {
         once = { done: true, result: await open.run(async () => work(connection.manager)) };
         open.close();
         if (open.endedBy !== undefined) throw new LocalTransactionLost(id, open.endedBy);
-        const isThere = await this.#rows.isThere(connection.runner, group, key).catch((error: unknown) => {
+        const { rows } = this.#table();
+        const isThere = await rows.isThere(connection.runner, group, key).catch((error: unknown) => {
           throw new LocalTransactionLost(id, error);
         });
         if (!isThere) throw new LocalTransactionLost(id);
@@ -154,14 +159,14 @@ export class Inbox implements BackgroundService {
   }
 
   async #connect(group: string, messageId: string): Promise<LocalConnection> {
-    return openLocalConnection(this.dataSource, (under) =>
+    return openLocalConnection(this.#table().dataSource, (under) =>
       within(this.#lockWaitMs, under, () => new InboxBusy(group, messageId)),
     );
   }
 
   async #insert({ runner }: LocalConnection, group: string, key: string): Promise<boolean> {
     try {
-      return await this.#rows.insert(runner, group, key, this.#lockWaitMs);
+      return await this.#table().rows.insert(runner, group, key, this.#lockWaitMs);
     } catch (error) {
       throw new RowNotWritten(error);
     }

@@ -71,6 +71,9 @@ export class OutboxForwarder implements BackgroundService {
   readonly #retryMsMax: number;
   readonly #counts: ForwarderCounts = { sent: 0, refused: 0, deferred: 0 };
   #lookedForDueAt = -Infinity;
+  /** Commits of this process (and the start), and how many of them a look came after that found nothing more to send. */
+  #commits = 0;
+  #commitsDone = 0;
   #stopListening: (() => void) | undefined;
 
   /** @throws RangeError for an option out of its bounds */
@@ -91,15 +94,28 @@ export class OutboxForwarder implements BackgroundService {
   }
 
   start(): void {
+    this.#commits += 1;
     this.#loop.start();
-    this.#stopListening ??= this.options.outbox?.onCommitted(() => this.wake());
+    this.#stopListening ??= this.options.outbox?.onCommitted(() => {
+      this.#commits += 1;
+      this.wake();
+    });
   }
 
-  /** Ends after the send in hand, and lets another instance go on at once. */
-  async stop(): Promise<void> {
+  /** Whether messages may wait that this process has committed, or that were there when it started. */
+  get isBehind(): boolean {
+    return this.#commitsDone < this.#commits;
+  }
+
+  /**
+   * Ends after the send in hand, and lets another instance go on at once.
+   * @param finishMs begins further sends for so long while {@link isBehind}; default 0. What is left is sent later.
+   */
+  async stop({ finishMs = 0 }: { finishMs?: number } = {}): Promise<void> {
     this.#stopListening?.();
     this.#stopListening = undefined;
     await this.#loop.stop();
+    await this.#finish(finishMs);
     await this.#lease.release().catch((error: unknown) => {
       this.#options.logger.warn(
         { err: error },
@@ -122,7 +138,14 @@ export class OutboxForwarder implements BackgroundService {
    * the database is away.
    */
   async runOnce(now: number): Promise<boolean> {
+    const commits = this.#commits;
     if (!(await this.#lease.ensure())) return false;
+    const isMore = await this.#forward(now);
+    if (!isMore) this.#commitsDone = commits;
+    return isMore;
+  }
+
+  async #forward(now: number): Promise<boolean> {
     await this.#takeBackDue(now);
     const { batchMax, batchBytesMax } = this.#options;
     const waiting = await this.#rows.waiting(batchMax, this.#failedBlocksKey);
@@ -153,6 +176,16 @@ export class OutboxForwarder implements BackgroundService {
     if (Math.abs(now - this.#lookedForDueAt) < dueIntervalMs) return;
     await this.#rows.takeBackDue(now);
     this.#lookedForDueAt = now;
+  }
+
+  async #finish(forMs: number): Promise<void> {
+    const deadline = performance.now() + forMs;
+    const { clock = systemClock } = this.options;
+    try {
+      while (this.#lease.isHeld && this.isBehind && performance.now() < deadline) await this.runOnce(clock.now());
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'the outbox was not emptied at the stop: its messages are sent later');
+    }
   }
 
   /** A send may take longer than the lease. */

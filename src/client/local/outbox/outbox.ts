@@ -4,6 +4,7 @@ import { Events } from '../../../runtime/events.js';
 import type { Message, MessagePlace } from '../../contract.js';
 import type { AnyTopics, TopicMap, TopicMessage } from '../../producer/topic-map.js';
 import { databaseNow, dialectOf, inDialect, tableName } from '../dialect.js';
+import { onceFound } from '../once-found.js';
 import { CommitListener } from './commit-listener.js';
 import { InvalidMessage, NotInTransaction } from './outbox-errors.js';
 import { outboxRow, type OutboxRow } from './outbox-row.js';
@@ -29,18 +30,21 @@ const insertBytesMax = 1024 * 1024;
  * `Topics` names the topics and the types of their bodies.
  */
 export class Outbox<Topics extends TopicMap = AnyTopics> {
-  readonly #rows: OutboxRows;
+  readonly #rows: () => OutboxRows;
   readonly #commits = new CommitListener();
   readonly #events = new Events<{ committed: undefined }>();
   readonly #bodyBytesMax: number;
   readonly #requireTransaction: boolean;
 
-  /** @throws TypeError for a database that Halfbox has no tables for */
+  /**
+   * @param dataSource or what finds it, which is called at the first use
+   * @throws TypeError for a database that Halfbox has no tables for
+   */
   constructor(
-    dataSource: DataSource,
+    dataSource: DataSource | (() => DataSource),
     { bodyBytesMax = 4 * 1024 * 1024, requireTransaction = true }: OutboxOptions = {},
   ) {
-    this.#rows = new OutboxRows(dataSource);
+    this.#rows = onceFound(dataSource, (found) => new OutboxRows(found));
     this.#bodyBytesMax = bodyBytesMax;
     this.#requireTransaction = requireTransaction;
   }
@@ -78,7 +82,7 @@ export class Outbox<Topics extends TopicMap = AnyTopics> {
     return Array.isArray(given) ? places : places[0]!;
   }
 
-  /** Calls `listener` after each commit of a transaction of this process with messages. Answers how to stop that. */
+  /** Calls `listener` when there is more to send: after each commit with messages, and each retry. Answers how to stop that. */
   onCommitted(listener: () => void): () => void {
     return this.#events.on('committed', listener);
   }
@@ -93,21 +97,23 @@ export class Outbox<Topics extends TopicMap = AnyTopics> {
     if (!Number.isInteger(limit) || limit < 1 || limit > bounds.listLimitMax) {
       throw new RangeError(`limit is ${limit}: expected a whole number from 1 to ${bounds.listLimitMax}`);
     }
-    return this.#rows.failed(after, limit);
+    return this.#rows().failed(after, limit);
   }
 
   /** Failed messages, all or those with these ids (up to 1,000), are sent again; answers how many. */
-  retry(ids?: readonly string[]): Promise<number> {
-    return this.#eachFailed(ids, (seqs) => this.#rows.takeBack(seqs));
+  async retry(ids?: readonly string[]): Promise<number> {
+    const count = await this.#eachFailed(ids, (seqs) => this.#rows().takeBack(seqs));
+    if (count > 0) this.#events.emit('committed', undefined);
+    return count;
   }
 
   /** Deletes failed messages, which are then never sent: those with these ids (up to 1,000). Answers how many. */
   discard(ids: readonly string[]): Promise<number> {
-    return this.#eachFailed(ids, (seqs) => this.#rows.remove(seqs, 'failed'));
+    return this.#eachFailed(ids, (seqs) => this.#rows().remove(seqs, 'failed'));
   }
 
   counts(): Promise<OutboxCounts> {
-    return this.#rows.counts();
+    return this.#rows().counts();
   }
 
   async #eachFailed(
@@ -118,7 +124,7 @@ export class Outbox<Topics extends TopicMap = AnyTopics> {
     if (ids?.length === 0) return 0;
     let count = 0;
     for (let after = 0; ;) {
-      const seqs = await this.#rows.failedSeqs(after, ids);
+      const seqs = await this.#rows().failedSeqs(after, ids);
       if (seqs.length > 0) count += await act(seqs);
       if (seqs.length < rowsMax) return count;
       after = seqs.at(-1)!;
