@@ -23,7 +23,18 @@ export {
   type EmbeddedClientOptions,
   type HalfboxClientModuleOptions,
   type HalfboxProducerOptions,
+  type InboxModuleOptions,
+  type OutboxModuleOptions,
   type RemoteClientOptions,
 } from './client/client-options.js';
 export { HalfboxClientModule } from './client/halfbox-client-module.js';
-export { getAnswererToken, getProducerToken, InjectAnswerer, InjectProducer } from './client/tokens.js';
+export {
+  getAnswererToken,
+  getInboxToken,
+  getOutboxToken,
+  getProducerToken,
+  InjectAnswerer,
+  InjectInbox,
+  InjectOutbox,
+  InjectProducer,
+} from './client/tokens.js';

@@ -1,4 +1,4 @@
-import { Injectable, SetMetadata } from '@nestjs/common';
+import { Injectable, SetMetadata, type InjectionToken } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { Answer, Answerer, Question } from '../../client/index.js';
 
@@ -30,7 +30,7 @@ export interface CheckBackHandler {
   answerer: Answerer;
 }
 
-/** Finds the handlers of check-backs in all modules of the application. */
+/** Finds the handlers of check-backs, and what uses a provider, in all modules of the application. */
 @Injectable()
 export class CheckBackExplorer {
   readonly #scanner = new MetadataScanner();
@@ -51,6 +51,21 @@ export class CheckBackExplorer {
       if (handlers.length > 0) found.set(instance, handlers);
     }
     return [...found.values()].flat();
+  }
+
+  /**
+   * Names of what has one of these injected, by its constructor, its properties or its factory.
+   * @param madeFrom what the factories of these get; providers of the application's own with such a token are not meant
+   */
+  usersOf(tokens: readonly InjectionToken[], madeFrom: InjectionToken): string[] {
+    const wrappers = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
+    const users = wrappers.filter((wrapper) => {
+      const properties = wrapper.getPropertiesMetadata()?.map(({ wrapper: injected }) => injected) ?? [];
+      return [...(wrapper.getCtorMetadata() ?? []), ...properties].some(
+        ({ token, inject }) => tokens.includes(token) && inject?.includes(madeFrom),
+      );
+    });
+    return [...new Set(users.map(({ name }) => String(name)))];
   }
 
   #of(instance: Record<string, Handler>): CheckBackHandler[] {

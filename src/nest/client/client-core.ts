@@ -1,7 +1,7 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type InjectionToken } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { DataSource } from 'typeorm';
-import { EndpointsCaller, HalfboxClient, type Caller } from '../../client/index.js';
+import { EndpointsCaller, HalfboxClient, Inbox, Outbox, RedisInbox, type Caller } from '../../client/index.js';
 import type { Logger } from '../../runtime/logger.js';
 import { HalfboxBroker } from '../broker/halfbox-broker.js';
 import { NestLog } from '../broker/nest-log.js';
@@ -12,6 +12,7 @@ import {
   type HalfboxClientModuleOptions,
   type HalfboxProducerOptions,
 } from './client-options.js';
+import { getInboxToken, getOutboxToken } from './tokens.js';
 import { WiredProducer } from './wired-producer.js';
 
 /** What `HalfboxClientModule` has: one way to the brokers, and the producers of all modules of the application. */
@@ -28,7 +29,7 @@ export class HalfboxClientCore {
 
   constructor(
     @Inject(HALFBOX_CLIENT_OPTIONS) private readonly options: HalfboxClientModuleOptions,
-    private readonly modules: ModuleRef,
+    protected readonly modules: ModuleRef,
     private readonly explorer: CheckBackExplorer,
     private readonly http: HttpAdapterHost,
   ) {
@@ -36,6 +37,11 @@ export class HalfboxClientCore {
     this.#way = this.#makeWay();
     this.client = new HalfboxClient(this.#way.caller);
     this.producer(options);
+  }
+
+  /** The broker of this process; undefined where brokers are elsewhere. */
+  get broker(): HalfboxBroker | undefined {
+    return this.#way.broker?.();
   }
 
   /** The one of `forRoot`. */
@@ -62,10 +68,13 @@ export class HalfboxClientCore {
   init(): void {
     if (this.#way.broker) {
       const pending = () => [...this.#wired.values()].flatMap((wired) => wired.pending());
-      this.#forget = this.#way.broker().usedBy({ close: () => this.close(), pending });
+      this.#forget = this.#way.broker().usedBy({ close: () => this.#closeOnce(), pending });
     }
+    const outboxes = new Map<DataSource, string>();
     for (const wired of this.#wired.values()) {
+      this.#refuseUsersOfNothing(wired);
       wired.open();
+      this.#claimOutbox(wired, outboxes);
       const asking = new Asking(wired, this.#way, this.#logger);
       asking.serve(this.http.httpAdapter);
       this.#asking.push(asking);
@@ -76,11 +85,21 @@ export class HalfboxClientCore {
   async open(): Promise<void> {
     this.#connectHandlers(this.explorer.find());
     await this.#way.broker?.().start();
+    for (const wired of this.#wired.values()) await wired.start();
     for (const asking of this.#asking) asking.open();
   }
 
   /** Finishes what producers have in hand, while check-backs go on being answered, and frees everything. */
   close(): Promise<void> {
+    return this.#closeOnce();
+  }
+
+  /** The broker of this process, for `embedded`. */
+  protected findBroker(): HalfboxBroker {
+    return this.#find(HalfboxBroker, 'embedded: true needs HalfboxModule (or HalfboxTestingModule)');
+  }
+
+  #closeOnce(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -110,7 +129,7 @@ export class HalfboxClientCore {
   }
 
   #embedded(): HalfboxBroker {
-    this.#broker ??= this.#find(HalfboxBroker, 'embedded: true needs HalfboxModule (or HalfboxTestingModule)');
+    this.#broker ??= this.findBroker();
     return this.#broker;
   }
 
@@ -129,6 +148,34 @@ export class HalfboxClientCore {
     }
     if (!found) throw new TypeError(`HalfboxClientModule: ${missing} that is ready now`);
     return found;
+  }
+
+  /** NestJS would inject undefined. */
+  #refuseUsersOfNothing(wired: WiredProducer): void {
+    const { name, outbox, inbox } = wired;
+    const isDefault = wired === this.default;
+    const absent: [string, InjectionToken[]][] = [];
+    if (!outbox) absent.push(['outbox', isDefault ? [getOutboxToken(), Outbox] : []]);
+    if (!inbox) absent.push(['inbox', isDefault ? [getInboxToken(), Inbox, RedisInbox] : []]);
+    for (const [part, tokens] of absent) {
+      const byName = part === 'outbox' ? getOutboxToken(name) : getInboxToken(name);
+      const [user] = this.explorer.usersOf([...tokens, byName], HalfboxClientCore);
+      if (user === undefined) continue;
+      throw new TypeError(`${user} injects the ${part} of producer ${name}, which has none: give the option ${part}`);
+    }
+    if (!isDefault || !inbox) return;
+    const [other, is] = inbox instanceof Inbox ? [RedisInbox, 'Inbox'] : [Inbox, 'RedisInbox'];
+    const [user] = this.explorer.usersOf([other], HalfboxClientCore);
+    if (user !== undefined) throw new TypeError(`${user}: the inbox of producer ${name} is a ${is}, inject that`);
+  }
+
+  /** Rows do not say whose they are. */
+  #claimOutbox({ name, options, outbox }: WiredProducer, outboxes: Map<DataSource, string>): void {
+    if (!outbox) return;
+    const dataSource = this.#findDataSource(options.dataSource!);
+    const other = outboxes.get(dataSource);
+    if (other !== undefined) throw new TypeError(`producers ${other} and ${name} cannot have outboxes in one database`);
+    outboxes.set(dataSource, name);
   }
 
   #connectHandlers(handlers: CheckBackHandler[]): void {

@@ -1,6 +1,25 @@
 import type { DataSource } from 'typeorm';
-import type { EndpointsCallerOptions, ProducerSettings, SendSettingOptions } from '../../client/index.js';
+import type {
+  EndpointsCallerOptions,
+  InboxOptions,
+  OutboxForwarderOptions,
+  OutboxOptions,
+  ProducerSettings,
+  RedisInboxOptions,
+  SendSettingOptions,
+} from '../../client/index.js';
 import type { Logger } from '../../runtime/logger.js';
+
+/** An outbox, and what forwards it from this process. */
+export interface OutboxModuleOptions
+  extends
+    OutboxOptions,
+    Omit<OutboxForwarderOptions, 'dataSource' | 'sender' | 'outbox' | 'instance' | 'clock' | 'logger'> {
+  /** False: other processes forward what this one writes. Default true. */
+  forward?: boolean | undefined;
+}
+
+export type InboxModuleOptions = Omit<InboxOptions, 'logger'>;
 
 /** One producer of this application. */
 export interface HalfboxProducerOptions extends SendSettingOptions {
@@ -17,10 +36,21 @@ export interface HalfboxProducerOptions extends SendSettingOptions {
    */
   checkBackUrl?: string | undefined;
   /**
-   * Ask over a microservice transport that the brokers' operator named: the producer is registered so, and the
-   * application's `@MessagePattern` handler answers by `@InjectAnswerer()`.
+   * Ask over a microservice transport that the brokers' operator named: the producer is registered so, and this module
+   * answers the pattern in every microservice of the application (`app.connectMicroservice`) but a `HalfboxServer`.
    */
   checkBackPattern?: { transport: string; pattern: string } | undefined;
+  /**
+   * Makes the injectable `Outbox` on the `dataSource`, and forwards its messages through this producer from the
+   * application's bootstrap on. At the shutdown what this process has written is sent first, as far as `closeTimeoutMs`
+   * allows. One producer of a database has one.
+   */
+  outbox?: boolean | OutboxModuleOptions | undefined;
+  /**
+   * Makes the injectable `Inbox` on the `dataSource`, and deletes its old rows from the application's bootstrap on. With
+   * `redis` (a client that the application has, and closes) it is the weak `RedisInbox` instead, which needs no `dataSource`.
+   */
+  inbox?: boolean | InboxModuleOptions | RedisInboxOptions | undefined;
   /** The longest that a local transaction may take. Default 60,000. The same in every instance. */
   localTransactionMsMax?: number | undefined;
   /** How long rows of `halfbox_fence` are kept. Default 30 days. The same in every instance. */

@@ -10,6 +10,26 @@ export function InjectProducer(name?: string): ParameterDecorator & PropertyDeco
   return Inject(getProducerToken(name));
 }
 
+/** The token of a producer's outbox; without a name of the one of `HalfboxClientModule.forRoot`. */
+export function getOutboxToken(name?: string): InjectionToken {
+  return name === undefined ? 'HalfboxOutbox' : `HalfboxOutbox:${name}`;
+}
+
+/** Injects the `Outbox<Topics>` of a producer, where an application has several. */
+export function InjectOutbox(name?: string): ParameterDecorator & PropertyDecorator {
+  return Inject(getOutboxToken(name));
+}
+
+/** The token of a producer's inbox; without a name of the one of `HalfboxClientModule.forRoot`. */
+export function getInboxToken(name?: string): InjectionToken {
+  return name === undefined ? 'HalfboxInbox' : `HalfboxInbox:${name}`;
+}
+
+/** Injects the `Inbox` or `RedisInbox` of a producer, where an application has several. */
+export function InjectInbox(name?: string): ParameterDecorator & PropertyDecorator {
+  return Inject(getInboxToken(name));
+}
+
 /** The token of what answers a producer's check-backs. */
 export function getAnswererToken(name?: string): InjectionToken {
   return name === undefined ? 'HalfboxAnswerer' : `HalfboxAnswerer:${name}`;

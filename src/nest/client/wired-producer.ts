@@ -1,8 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import {
   Fence,
+  Inbox,
   Producer,
+  RedisInbox,
+  requireTables,
   SqlLocalTransactions,
+  TablesMissing,
   TransactionSender,
   type AnyTopics,
   type Answerer,
@@ -12,6 +17,7 @@ import {
 import { newId } from '../../message/message-id.js';
 import type { Logger } from '../../runtime/logger.js';
 import type { HalfboxProducerOptions } from './client-options.js';
+import { WiredOutbox } from './wired-outbox.js';
 
 /** Local transactions on a DataSource that is not known before the application has been built. */
 function later(find: () => LocalTransactions<EntityManager>): LocalTransactions<EntityManager> {
@@ -21,12 +27,14 @@ function later(find: () => LocalTransactions<EntityManager>): LocalTransactions<
   };
 }
 
-/** One producer with all that belongs to it: its local transactions and what answers its check-backs. */
+/** One producer with all that belongs to it: local transactions, outbox, inbox, and what answers its check-backs. */
 export class WiredProducer {
   readonly producer: Producer<AnyTopics, EntityManager>;
   readonly instance: string;
   /** Answers the check-backs: the fence of its database, else its `@CheckBack()` handler. Rejects where there is neither. */
   readonly answerer: Answerer = { answer: async (question) => this.#answering().answer(question) };
+  readonly outbox: WiredOutbox | undefined;
+  readonly inbox: Inbox | RedisInbox | undefined;
   #handler: Answerer | undefined;
   #fence: Fence | undefined;
   #local: SqlLocalTransactions | undefined;
@@ -39,7 +47,8 @@ export class WiredProducer {
     private readonly findDataSource: (named: NonNullable<HalfboxProducerOptions['dataSource']>) => DataSource,
     private readonly logger: Logger,
   ) {
-    const { producer: name, dataSource, instance = newId(), checkBackUrl, checkBackPattern, ...rest } = options;
+    const { producer: name, dataSource, instance = newId(), checkBackUrl, checkBackPattern, ...others } = options;
+    const { outbox, inbox, ...rest } = others;
     if (checkBackUrl !== undefined && checkBackPattern !== undefined) {
       throw new TypeError(`producer ${name}: give checkBackUrl or checkBackPattern`);
     }
@@ -54,6 +63,16 @@ export class WiredProducer {
       localTransactions: dataSource === undefined ? undefined : later(() => this.#openLocal()),
       logger,
     });
+    const find = () => this.findDataSource(dataSource!);
+    if (outbox) {
+      this.#needDataSource('outbox');
+      this.outbox = new WiredOutbox(this.producer, outbox === true ? {} : outbox, find, logger);
+    }
+    if (typeof inbox === 'object' && 'redis' in inbox) this.inbox = new RedisInbox(inbox);
+    else if (inbox) {
+      this.#needDataSource('inbox');
+      this.inbox = new Inbox(find, { ...(inbox === true ? {} : inbox), logger });
+    }
   }
 
   get name(): string {
@@ -79,6 +98,22 @@ export class WiredProducer {
     this.#fence?.start();
   }
 
+  /** Begins what works on its tables. @throws TablesMissing */
+  async start(): Promise<void> {
+    if (this.options.dataSource === undefined) return;
+    const tables = ['halfbox_fence'];
+    if (this.outbox) tables.push('halfbox_outbox', 'halfbox_lease');
+    if (this.inbox instanceof Inbox) tables.push('halfbox_inbox');
+    try {
+      await requireTables(this.findDataSource(this.options.dataSource), tables);
+    } catch (error) {
+      if (error instanceof TablesMissing) throw error;
+      this.logger.warn({ err: error }, `producer ${this.name} could not look for its tables: its database is away`);
+    }
+    this.outbox?.start();
+    if (this.inbox instanceof Inbox) this.inbox.start();
+  }
+
   /** What is sent or run now, in words. */
   pending(): string[] {
     const { sends, transactions } = this.producer.metrics();
@@ -87,17 +122,29 @@ export class WiredProducer {
     if (sends.waitingItems > 0) texts.push(`producer ${this.name} sends ${sends.waitingItems} messages`);
     if (transactions.waitingItems > 0) texts.push(`producer ${this.name} makes ${transactions.waitingItems} calls`);
     if (inHand > 0) texts.push(`producer ${this.name} has ${inHand} local transactions in hand`);
+    if (this.outbox?.isBehind) texts.push(`the outbox of producer ${this.name} has messages to send`);
     return texts;
   }
 
-  /** Finishes what is in hand, within the time. */
+  /** Finishes what is in hand, within the time: what is in the outbox first, while the producer can still send it. */
   async finish(timeoutMs: number): Promise<void> {
-    await this.producer.close({ timeoutMs });
+    const deadline = performance.now() + timeoutMs;
+    const forwarded = this.outbox?.stop(timeoutMs);
+    if (forwarded) await Promise.race([forwarded, delay(timeoutMs, undefined, { ref: false })]);
+    await this.producer.close({ timeoutMs: Math.max(0, deadline - performance.now()) });
+    // A send that was still on its way has ended with the producer.
+    await forwarded;
+    if (this.inbox instanceof Inbox) await this.inbox.stop();
   }
 
   /** Frees its connections to the database. */
   async close(): Promise<void> {
     await this.#fence?.stop();
+  }
+
+  #needDataSource(part: string): void {
+    if (this.options.dataSource !== undefined) return;
+    throw new TypeError(`producer ${this.name}: an ${part} needs a dataSource, the application's database`);
   }
 
   #answering(): Answerer {

@@ -13,6 +13,7 @@ import {
   type EndpointsCallerOptions,
   type HalfboxClient,
 } from '../../client/index.js';
+import { checkBackExtra } from '../client/check-back-controller.js';
 import { HalfboxContext } from './halfbox-context.js';
 import { splitHandlerOptions, type HalfboxHandlerOptions } from './handler-options.js';
 import { keepTrueFailures } from './true-failures.js';
@@ -88,6 +89,8 @@ export class HalfboxServer extends Server<HalfboxServerEvents, HalfboxStatus> im
     isEventHandler = false,
     extras: Record<string, unknown> = {},
   ): void {
+    // It is answered by the application's other transports.
+    if (extras[checkBackExtra]) return;
     const name = typeof pattern === 'string' ? pattern : JSON.stringify(pattern);
     if (!isEventHandler) this.#refused.push(`@MessagePattern('${name}')`);
     else if (typeof pattern !== 'string') this.#refused.push(`@EventPattern(${name}), whose pattern is no topic,`);
