@@ -101,7 +101,7 @@ export class Fence implements Answerer, BackgroundService {
 
   /**
    * Writes the row of a local transaction, as its first statement. When there is one already it rejects, and {@link refusal}
-   * tells why, after the rollback.
+   * tells why.
    */
   async enter(runner: QueryRunner, transactionId: string): Promise<void> {
     const insert = `INSERT INTO ${this.#table} (transaction_id, outcome, created_at) VALUES (?, 'committed', ${databaseNow[this.#dialect]})`;
@@ -112,7 +112,7 @@ export class Fence implements Answerer, BackgroundService {
    * Makes sure, as the last statement before the COMMIT, that this still is the transaction that wrote its row. @throws LocalTransactionLost
    */
   async confirm(runner: QueryRunner, transactionId: string): Promise<void> {
-    const outcome = await this.#outcome(runner, transactionId).catch((error: unknown) => {
+    const outcome = await this.outcome(runner, transactionId).catch((error: unknown) => {
       throw new LocalTransactionLost(transactionId, error);
     });
     if (outcome !== 'committed') throw new LocalTransactionLost(transactionId);
@@ -124,11 +124,16 @@ export class Fence implements Answerer, BackgroundService {
     await runner.query(inDialect(this.#dialect, remove), [transactionId]);
   }
 
-  /** Why {@link enter} rejected with `error`; to be asked on the same connection after its rollback. */
-  async refusal(runner: QueryRunner, transactionId: string, error: unknown): Promise<unknown> {
-    if (!isDuplicateKey(this.#dialect, error)) return error;
-    const outcome = await this.#outcome(runner, transactionId).catch(() => undefined);
-    if (outcome === undefined) return error;
+  /** What the row of a transaction says on this connection; undefined without one. */
+  async outcome(runner: QueryRunner, transactionId: string): Promise<Outcome | undefined> {
+    const select = `SELECT outcome FROM ${this.#table} WHERE transaction_id = ?`;
+    const [row] = (await runner.query(inDialect(this.#dialect, select), [transactionId])) as { outcome: Outcome }[];
+    return row?.outcome;
+  }
+
+  /** Why {@link enter} rejected with `error`, by what the row said after the rollback. */
+  refusal(transactionId: string, error: unknown, outcome: Outcome | undefined): unknown {
+    if (outcome === undefined || !isDuplicateKey(this.#dialect, error)) return error;
     return outcome === 'committed' ? new TransactionRepeated(transactionId) : new TransactionFenced(transactionId);
   }
 
@@ -153,12 +158,6 @@ export class Fence implements Answerer, BackgroundService {
     const isOwn = instance === this.instance;
     if (!isOwn && ageMs <= this.localTransactionMsMax + marginMs) return undefined;
     return this.#rows.settle(transactionId);
-  }
-
-  async #outcome(runner: QueryRunner, transactionId: string): Promise<Outcome | undefined> {
-    const select = `SELECT outcome FROM ${this.#table} WHERE transaction_id = ?`;
-    const [row] = (await runner.query(inDialect(this.#dialect, select), [transactionId])) as { outcome: Outcome }[];
-    return row?.outcome;
   }
 }
 

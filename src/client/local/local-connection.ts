@@ -2,7 +2,9 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import type { LocalTransactionOptions } from '../producer/local-transactions.js';
 import { dialectOf } from './dialect.js';
 import { discardConnection, takeRunner, type InTime } from './pooled-runner.js';
+import { beyondWork } from './open-work.js';
 import { SqliteTurns } from './sqlite-turns.js';
+import { TransactionEnd } from './transaction-end.js';
 
 /** Of a local transaction. Undefined: the database's. */
 export type Isolation = LocalTransactionOptions['isolation'];
@@ -13,9 +15,15 @@ export interface LocalConnection {
   readonly manager: EntityManager;
   /** @param isolation default: the database's. SQLite is always serializable. */
   begin(isolation?: Isolation): Promise<void>;
-  /** When it rejects nobody knows whether the database committed. */
-  commit(): Promise<void>;
-  /** Resolves when the database has confirmed that nothing is committed. */
+  /**
+   * When it rejects nobody knows whether the database committed, unless {@link mayBeCommitted} is false.
+   * @param lastly done just before the COMMIT, after what subscribers do before it; when it rejects there is no COMMIT
+   * @throws WorkUnfinished when a transaction that was begun within it is open
+   */
+  commit(lastly: () => Promise<void>): Promise<void>;
+  /** Whether the COMMIT was sent, or somebody else has ended the transaction. */
+  readonly mayBeCommitted: boolean;
+  /** Resolves when the database has confirmed the ROLLBACK, of all transactions that were begun within it too. */
   rollback(): Promise<void>;
   /** Gives the connection back, after its transaction has ended. Statements of the work that come later fail. */
   release(): Promise<void>;
@@ -39,23 +47,33 @@ export async function openLocalConnection(dataSource: DataSource, inTime: InTime
   return new PooledConnection(await takeRunner(dataSource, inTime));
 }
 
-class PooledConnection implements LocalConnection {
-  constructor(readonly runner: QueryRunner) {}
+abstract class TransactionConnection {
+  readonly #end: TransactionEnd;
+
+  constructor(readonly runner: QueryRunner) {
+    this.#end = new TransactionEnd(runner);
+  }
 
   get manager(): EntityManager {
     return this.runner.manager;
   }
 
-  begin(isolation?: Isolation): Promise<void> {
-    return this.runner.startTransaction(isolation);
+  get mayBeCommitted(): boolean {
+    return this.#end.mayBeCommitted;
   }
 
-  commit(): Promise<void> {
-    return this.runner.commitTransaction();
+  commit(lastly: () => Promise<void>): Promise<void> {
+    return beyondWork(() => this.#end.commit(lastly));
   }
 
   rollback(): Promise<void> {
-    return this.runner.rollbackTransaction();
+    return beyondWork(() => this.#end.rollback());
+  }
+}
+
+class PooledConnection extends TransactionConnection implements LocalConnection {
+  begin(isolation?: Isolation): Promise<void> {
+    return this.runner.startTransaction(isolation);
   }
 
   release(): Promise<void> {
@@ -69,26 +87,16 @@ class PooledConnection implements LocalConnection {
   }
 }
 
-class SqliteConnection implements LocalConnection {
+class SqliteConnection extends TransactionConnection implements LocalConnection {
   constructor(
     private readonly turns: SqliteTurns,
-    readonly runner: QueryRunner,
-  ) {}
-
-  get manager(): EntityManager {
-    return this.runner.manager;
+    runner: QueryRunner,
+  ) {
+    super(runner);
   }
 
   begin(): Promise<void> {
     return this.runner.startTransaction();
-  }
-
-  commit(): Promise<void> {
-    return this.runner.commitTransaction();
-  }
-
-  rollback(): Promise<void> {
-    return this.runner.rollbackTransaction();
   }
 
   async release(): Promise<void> {
@@ -97,9 +105,10 @@ class SqliteConnection implements LocalConnection {
 
   /** Statements of SQLite have ended when they are answered, so that a rollback that went well is certain. */
   async discard(): Promise<boolean> {
-    let isCertain = true;
+    // One that the work has ended may be committed.
+    let isCertain = this.runner.isTransactionActive;
     try {
-      if (this.runner.isTransactionActive) await this.runner.query('ROLLBACK');
+      if (isCertain) await beyondWork(() => this.runner.query('ROLLBACK'));
     } catch {
       isCertain = false;
     }

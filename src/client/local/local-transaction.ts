@@ -11,9 +11,10 @@ import {
 import type { LocalTransactionOptions } from '../producer/local-transactions.js';
 import type { TransactionCalls } from '../producer/transaction-calls.js';
 import type { Fence } from './fence.js';
+import type { Outcome } from './fence-rows.js';
 import { within, type HeldTransaction } from './in-hand.js';
 import { openLocalConnection, type LocalConnection } from './local-connection.js';
-import { OpenWork } from './open-work.js';
+import { beyondWork, OpenWork } from './open-work.js';
 
 /** What the transactions of one producer have in common. */
 export interface TransactionParts {
@@ -83,9 +84,9 @@ export class LocalTransaction {
     { isolation }: LocalTransactionOptions,
     beforeCommit: () => Promise<boolean>,
   ): Promise<Result> {
-    const { fence } = this.parts;
     const connection = await this.#connect();
     let result: Result;
+    let isFenced: boolean;
     try {
       this.#work.guard(connection.runner);
       await this.#step(() => connection.begin(isolation));
@@ -93,13 +94,11 @@ export class LocalTransaction {
       result = await this.#step(() => this.#work.run(async () => work(connection.manager)));
       this.#work.close();
       if (this.#work.endedBy !== undefined) throw new LocalTransactionLost(this.id, this.#work.endedBy);
-      await this.#step(() => fence.confirm(connection.runner, this.id));
-      if (!(await beforeCommit())) await this.#step(() => fence.leave(connection.runner, this.id));
-      this.#held.assertInTime();
+      isFenced = await beforeCommit();
     } catch (error) {
       throw await this.#undo(connection, error);
     }
-    await this.#commit(connection);
+    await this.#commit(connection, isFenced);
     return result;
   }
 
@@ -134,12 +133,16 @@ export class LocalTransaction {
     }
   }
 
-  async #step<Result>(act: () => Promise<Result>): Promise<Result> {
+  #step<Result>(act: () => Promise<Result>): Promise<Result> {
+    return this.#held.inTime(this.#running(act));
+  }
+
+  #running<Result>(act: () => Promise<Result>): Promise<Result> {
     this.#isBusy = true;
     const idle = () => void (this.#isBusy = false);
     const running = act();
     running.then(idle, idle);
-    return this.#held.inTime(running);
+    return running;
   }
 
   /** Rolls back; answers the error that the caller gets. */
@@ -147,8 +150,7 @@ export class LocalTransaction {
     this.#work.close();
     const { error, isRolledBack } = await this.#rollBack(connection, failure);
     this.end();
-    // Where somebody has committed under this id the messages are theirs.
-    if (isRolledBack && !(error instanceof TransactionRepeated)) await this.#rollBackMessages();
+    if (isRolledBack) await this.#rollBackMessages();
     return error;
   }
 
@@ -160,21 +162,40 @@ export class LocalTransaction {
     if (this.#isBusy) return { error, isRolledBack: await connection.discard() };
     try {
       await this.#inEndTime(connection.rollback());
-      if (failure instanceof NotEntered) {
-        error = await this.#inEndTime(fence.refusal(connection.runner, this.id, error));
-      }
+      // Somebody may have committed under this id: another attempt, or the work itself.
+      const outcome = await this.#inEndTime(this.#outcome(connection, failure instanceof NotEntered));
+      if (failure instanceof NotEntered) error = fence.refusal(this.id, error, outcome);
       await connection.release();
-      return { error, isRolledBack: true };
+      return { error, isRolledBack: outcome !== 'committed' };
     } catch (cause) {
       logger.warn({ err: cause, transactionId: this.id }, 'a local ROLLBACK failed');
       return { error, isRolledBack: await connection.discard() };
     }
   }
 
-  async #commit(connection: LocalConnection): Promise<void> {
+  /** @param isUnentered where its row could not be written, as without the table, nothing of this attempt is committed */
+  async #outcome({ runner }: LocalConnection, isUnentered: boolean): Promise<Outcome | undefined> {
     try {
-      await this.#inEndTime(connection.commit());
+      return await beyondWork(() => this.parts.fence.outcome(runner, this.id));
     } catch (error) {
+      if (isUnentered) return undefined;
+      throw error;
+    }
+  }
+
+  /** @param isFenced false: nothing was prepared, and no fence row is to stay */
+  async #commit(connection: LocalConnection, isFenced: boolean): Promise<void> {
+    const { fence } = this.parts;
+    // The last thing before the COMMIT: what the database has rolled back by itself it would commit as nothing, and not tell.
+    const lastly = async (): Promise<void> => {
+      await fence.confirm(connection.runner, this.id);
+      if (!isFenced) await fence.leave(connection.runner, this.id);
+      this.#held.assertInTime();
+    };
+    try {
+      await this.#inEndTime(this.#running(() => connection.commit(lastly)));
+    } catch (error) {
+      if (!connection.mayBeCommitted) throw await this.#undo(connection, error);
       this.#work.close();
       await connection.discard();
       throw new OutcomeUnknown(this.id, error);

@@ -38,7 +38,8 @@ export interface SqlLocalTransactionsOptions {
  * - what the work threw, after the local ROLLBACK: nothing is delivered;
  * - `SendFailed` or `BrokerRefused` when the messages could not be prepared: nothing is committed or delivered;
  * - `LocalTransactionTimeout` after the limit: rolled back;
- * - `TransactionFenced`, `TransactionRepeated`, `LocalTransactionLost`, `NestedLocalTransaction`, `SendBufferFull`: nothing was done;
+ * - `TransactionFenced`, `TransactionRepeated`, `LocalTransactionLost`, `WorkUnfinished`, `NestedLocalTransaction`, `SendBufferFull`:
+ *   nothing was done;
  * - `OutcomeUnknown` when the answer to the local COMMIT is lost: check-back reads from the fence what happened, and the messages
  *   follow it;
  * - `BrokerRefused` when the local transaction has committed but an operator rolled the messages back meanwhile.

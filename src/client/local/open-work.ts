@@ -5,6 +5,7 @@ import { mysqlTransactionEnd } from './database-errors.js';
 import { dialectOf } from './dialect.js';
 
 const current = new AsyncLocalStorage<OpenWork>();
+const beyond = new AsyncLocalStorage<true>();
 /** The runner whose statement is under way here: what TypeORM's subscribers send meanwhile is part of it. */
 const inStatement = new AsyncLocalStorage<QueryRunner>();
 
@@ -36,7 +37,8 @@ export class OpenWork {
   }
 
   /**
-   * Makes statements fail that the work sends on its connection after its end: they would end in the COMMIT, or break it.
+   * Makes statements fail that anybody sends on its connection after its end, but {@link beyondWork}: they would end in the
+   * COMMIT, or break it.
    * And those after the database has ended the transaction: MySQL would commit each of them by itself. So there each
    * waits for the one before it, else a driver would have sent it already.
    */
@@ -45,7 +47,7 @@ export class OpenWork {
     const dialect = dialectOf(this.dataSource);
     let last: Promise<unknown> = Promise.resolve();
     const queryInWork = async (...args: unknown[]): Promise<unknown> => {
-      if (!this.#isOpen && current.getStore() === this) {
+      if (!this.#isOpen && beyond.getStore() === undefined) {
         throw new Error('the work of this local transaction has ended: await everything that it does');
       }
       if (dialect !== 'mysql' || !this.#isRunning || inStatement.getStore() === runner) return query(...args);
@@ -89,6 +91,11 @@ async function endsByTimeout(query: (...args: unknown[]) => Promise<unknown>): P
   } catch {
     return true;
   }
+}
+
+/** Does what belongs to the end of a local transaction, after its work has ended. */
+export function beyondWork<Result>(act: () => Promise<Result>): Promise<Result> {
+  return beyond.run(true, act);
 }
 
 /** Whether the caller is (part of) the work of a local transaction on this database that is still open. */

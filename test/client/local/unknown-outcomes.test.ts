@@ -1,4 +1,4 @@
-import { EventSubscriber, type DataSource, type EntitySubscriberInterface } from 'typeorm';
+import { EventSubscriber, type BeforeQueryEvent, type DataSource, type EntitySubscriberInterface } from 'typeorm';
 import { OutcomeUnknown } from '../../../src/client/errors.js';
 import { TcpProxy, type CutPoint } from '../../faults/tcp-proxy.js';
 import { until } from '../../queue/until.js';
@@ -10,12 +10,8 @@ let beforeEnd = (): void => undefined;
 
 @EventSubscriber()
 class BeforeEnd implements EntitySubscriberInterface {
-  beforeTransactionCommit(): void {
-    beforeEnd();
-  }
-
-  beforeTransactionRollback(): void {
-    beforeEnd();
+  beforeQuery({ query }: BeforeQueryEvent): void {
+    if (query === 'COMMIT' || query === 'ROLLBACK') beforeEnd();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { systemClock } from '../../../message/clock.js';
 import type { BackgroundService } from '../../../runtime/background-service.js';
 import { silentLogger, type Logger } from '../../../runtime/logger.js';
@@ -90,6 +90,7 @@ export class Inbox implements BackgroundService {
    * - what the work threw, after the rollback;
    * - `InboxBusy` when the other delivery did not end in time;
    * - `LocalTransactionLost` when the database rolled the transaction back while the work went on;
+   * - `WorkUnfinished` when the work returned while a transaction that it began within it was open;
    * - `NestedLocalTransaction` from within the work of another local transaction on the DataSource;
    * - the database's error, when COMMIT failed or it is away.
    * @param group the consumer group: 1..64 of `[A-Za-z0-9_-]`
@@ -142,13 +143,10 @@ export class Inbox implements BackgroundService {
         once = { done: true, result: await open.run(async () => work(connection.manager)) };
         open.close();
         if (open.endedBy !== undefined) throw new LocalTransactionLost(id, open.endedBy);
-        const { rows } = this.#table();
-        const isThere = await rows.isThere(connection.runner, group, key).catch((error: unknown) => {
-          throw new LocalTransactionLost(id, error);
-        });
-        if (!isThere) throw new LocalTransactionLost(id);
       }
-      await connection.commit();
+      await connection.commit(async () => {
+        if (once.done) await this.#mustBeThere(connection.runner, group, key, id);
+      });
     } catch (error) {
       open.close();
       await this.#rollBack(connection);
@@ -156,6 +154,16 @@ export class Inbox implements BackgroundService {
     }
     await connection.release();
     return once;
+  }
+
+  /** The last thing before the COMMIT: what the database has rolled back by itself it would commit as nothing, and not tell. */
+  async #mustBeThere(runner: QueryRunner, group: string, key: string, messageId: string): Promise<void> {
+    const isThere = await this.#table()
+      .rows.isThere(runner, group, key)
+      .catch((error: unknown) => {
+        throw new LocalTransactionLost(messageId, error);
+      });
+    if (!isThere) throw new LocalTransactionLost(messageId);
   }
 
   async #connect(group: string, messageId: string): Promise<LocalConnection> {
