@@ -1,10 +1,10 @@
-import { Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { HalfboxClientTables1700000000101, Inbox } from 'halfbox';
-import { DataSource } from 'typeorm';
+import { HalfboxClientModule, HalfboxClientTables1700000000101 } from 'halfbox';
 import { Bill } from './bill.entity.js';
 import { BillingController } from './billing.controller.js';
 import { CreateBills1700000000200 } from './create-bills.js';
+import { endpoints } from './endpoints.js';
 
 @Module({
   imports: [
@@ -15,19 +15,8 @@ import { CreateBills1700000000200 } from './create-bills.js';
       migrations: [HalfboxClientTables1700000000101, CreateBills1700000000200],
       migrationsRun: true,
     }),
+    HalfboxClientModule.forRoot({ endpoints, producer: 'billing', dataSource: true, inbox: true }),
   ],
   controllers: [BillingController],
-  providers: [{ provide: Inbox, inject: [DataSource], useFactory: (dataSource: DataSource) => new Inbox(dataSource) }],
 })
-export class BillingModule implements OnModuleInit, OnModuleDestroy {
-  constructor(private readonly inbox: Inbox) {}
-
-  /** Old rows of the inbox are deleted from now on. */
-  onModuleInit(): void {
-    this.inbox.start();
-  }
-
-  async onModuleDestroy(): Promise<void> {
-    await this.inbox.stop();
-  }
-}
+export class BillingModule {}
