@@ -1,14 +1,24 @@
 import { Module, type DynamicModule, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import type { AnyTopics, TopicMap } from '../client/producer/topic-map.js';
 import { HalfboxBroker } from '../nest/broker/halfbox-broker.js';
 import { HALFBOX_OPTIONS, type HalfboxModuleOptions } from '../nest/broker/halfbox-options.js';
+import { CheckBackExplorer } from '../nest/client/check-back.js';
+import { HalfboxClientCore } from '../nest/client/client-core.js';
+import { HALFBOX_CLIENT_OPTIONS, type HalfboxClientModuleOptions } from '../nest/client/client-options.js';
+import { TestedClientCore } from './tested-client-core.js';
 import { HalfboxTestingBroker, type TestingOptions } from './testing-broker.js';
 
 /** What is used of Nest's `TestingModuleBuilder`. */
 interface ModuleBuilder {
   overrideProvider(token: unknown): {
-    useFactory(options: { inject: unknown[]; factory: (options: HalfboxModuleOptions) => unknown }): unknown;
+    useFactory(options: { inject: unknown[]; factory: (...injected: never[]) => unknown }): unknown;
   };
+}
+
+/** What is used of an application, or of a testing module. */
+interface Application {
+  get(token: typeof HalfboxBroker | typeof HalfboxClientCore, options: { strict: false }): unknown;
 }
 
 /**
@@ -33,24 +43,34 @@ export class HalfboxTestingModule implements OnModuleInit, OnApplicationShutdown
   }
 
   /**
-   * Puts a testing broker in the place of the one of the application's `HalfboxModule`, with its settings and `options`.
+   * Puts a testing broker in the place of the one that the application uses: of its `HalfboxModule`, with that one's settings
+   * and `options`, and of those elsewhere that its `HalfboxClientModule` is for, whose producers then are asked in process.
    * `HalfboxTestingModule.replaceIn(Test.createTestingModule({ imports: [AppModule] })).compile()`; then
-   * {@link HalfboxTestingModule.brokerOf}.
+   * {@link HalfboxTestingModule.brokerOf}. A `HalfboxServer` gets its `client`.
    */
   static replaceIn<Builder extends ModuleBuilder>(builder: Builder, options: TestingOptions = {}): Builder {
     builder.overrideProvider(HalfboxBroker).useFactory({
       inject: [HALFBOX_OPTIONS],
-      factory: ({ api: _a, storeUrl: _s, redisUrl: _r, host: _h, port: _p, advertiseUrl: _u, ...settings }) =>
-        new HalfboxTestingBroker({ ...settings, ...options }),
+      factory: (own: HalfboxModuleOptions) => {
+        const { api: _a, storeUrl: _s, redisUrl: _r, host: _h, port: _p, advertiseUrl: _u, ...settings } = own;
+        return new HalfboxTestingBroker({ ...settings, ...options });
+      },
+    });
+    builder.overrideProvider(HalfboxClientCore).useFactory({
+      inject: [HALFBOX_CLIENT_OPTIONS, ModuleRef, CheckBackExplorer, HttpAdapterHost],
+      factory: (
+        own: HalfboxClientModuleOptions,
+        modules: ModuleRef,
+        explorer: CheckBackExplorer,
+        http: HttpAdapterHost,
+      ) => new TestedClientCore(own, modules, explorer, http, options),
     });
     return builder;
   }
 
   /** The testing broker of an application or a testing module. */
-  static brokerOf<Topics extends TopicMap = AnyTopics>(application: {
-    get(token: typeof HalfboxBroker, options: { strict: false }): HalfboxBroker;
-  }): HalfboxTestingBroker<Topics> {
-    const broker = application.get(HalfboxBroker, { strict: false });
+  static brokerOf<Topics extends TopicMap = AnyTopics>(application: Application): HalfboxTestingBroker<Topics> {
+    const broker = brokerOf(application);
     if (broker instanceof HalfboxTestingBroker) return broker as HalfboxTestingBroker<Topics>;
     throw new Error('the broker of this application is not a testing broker: see HalfboxTestingModule.replaceIn');
   }
@@ -61,5 +81,14 @@ export class HalfboxTestingModule implements OnModuleInit, OnApplicationShutdown
 
   async onApplicationShutdown(): Promise<void> {
     await this.broker.stop();
+  }
+}
+
+/** The provided one, else the one of the producers. */
+function brokerOf(application: Application): unknown {
+  try {
+    return application.get(HalfboxBroker, { strict: false });
+  } catch {
+    return (application.get(HalfboxClientCore, { strict: false }) as HalfboxClientCore).broker;
   }
 }

@@ -1,7 +1,17 @@
-import { Module } from '@nestjs/common';
+import { Injectable, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { HalfboxBroker, HalfboxClientModule, HalfboxModule, Producer } from '../../src/index.js';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { DataSource } from 'typeorm';
+import {
+  HalfboxBroker,
+  HalfboxClientModule,
+  HalfboxModule,
+  InjectProducer,
+  Outbox,
+  Producer,
+} from '../../src/index.js';
 import { HalfboxTestingBroker, HalfboxTestingModule } from '../../src/testing/index.js';
+import { applicationServers } from '../client/local/application-database.js';
 
 describe('HalfboxTestingModule', () => {
   test('takes the place of the broker that the application embeds, with its settings', async () => {
@@ -30,6 +40,57 @@ describe('HalfboxTestingModule', () => {
     await broker.clock.advance(6_000);
     expect((await broker.client.transaction('tx')).state).toBe('parked');
     await application.close();
+  });
+
+  test('takes the place of brokers elsewhere, for producers in every way of being asked', async () => {
+    const endpoints = ['http://127.0.0.1:1'];
+    const database = await (await applicationServers[0]!.provide()).prepare();
+    @Injectable()
+    class Orders {
+      constructor(
+        readonly producer: Producer,
+        @InjectProducer('mailer') readonly mailer: Producer,
+        readonly outbox: Outbox,
+        readonly dataSource: DataSource,
+      ) {}
+    }
+    @Module({
+      imports: [
+        TypeOrmModule.forRoot({ ...database.options(), retryAttempts: 0 }),
+        HalfboxClientModule.forRootAsync({
+          useFactory: () => ({
+            endpoints,
+            apiKey: 'a-secret-that-nobody-knows',
+            producer: 'shop',
+            dataSource: true,
+            outbox: true,
+            checkBackPattern: { transport: 'bus', pattern: 'orders.check' },
+          }),
+        }),
+        HalfboxClientModule.forFeature([
+          { producer: 'mailer', dataSource: true, checkBackUrl: 'http://mailer:3000/checks' },
+        ]),
+      ],
+      providers: [Orders],
+    })
+    class Application {}
+    const builder = Test.createTestingModule({ imports: [Application] });
+    const application = await HalfboxTestingModule.replaceIn(builder, { now: 0, firstCheckAfterMs: 1_000 }).compile();
+    await application.init();
+    const broker = HalfboxTestingModule.brokerOf(application);
+    const { producer, mailer, outbox, dataSource } = application.get(Orders);
+    await producer.prepare({ topic: 'orders', body: 1 }, { transactionId: 'shop-never' });
+    await mailer.prepare({ topic: 'orders', body: 2 }, { transactionId: 'mailer-never' });
+    await dataSource.transaction((manager) => outbox.add(manager, { topic: 'orders', body: 3 }));
+    await broker.clock.advance(1_000);
+    for (const id of ['shop-never', 'mailer-never']) {
+      expect(await broker.client.transaction(id)).toMatchObject({ state: 'rolled_back', resolvedBy: 'check' });
+    }
+    await broker.settled();
+    expect((await broker.messages('orders')).map(({ body }) => body)).toEqual([3]);
+    await application.close();
+    await expect(broker.client.nodes()).rejects.toMatchObject({ code: 'broker-unreachable' });
+    await database.close();
   });
 
   test('tells an application’s own broker from a testing one', async () => {
