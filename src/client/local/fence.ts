@@ -60,6 +60,9 @@ export class Fence implements Answerer, BackgroundService {
   readonly #rows: FenceRows;
   readonly #logger: Logger;
   readonly #purge: Loop;
+  /** What uses the rows now. */
+  readonly #answering = new Set<Promise<unknown>>();
+  #isStopped = false;
 
   /** @throws TypeError for an unsupported database, SQLite in memory included; RangeError for a time out of its bounds */
   constructor(database: DataSource | EntityManager, options: FenceOptions) {
@@ -81,13 +84,15 @@ export class Fence implements Answerer, BackgroundService {
     this.#purge = new Loop(() => this.runOnce(), loop);
   }
 
-  /** Never rejects for a state of the database: what cannot be told now is `unknown`. */
+  /** Never rejects for a state of the database: what cannot be told now is `unknown`. Rejects after {@link stop}. */
   async answer(question: Question): Promise<Answer> {
     const { transactionId } = question;
     if (!idPattern.test(transactionId)) throw new TypeError(`not the id of a transaction: ${transactionId}`);
     if (this.inHand.has(transactionId)) return 'unknown';
+    this.#mustBeOpen();
     try {
-      return answerOf((await this.#rows.read(transactionId)) ?? (await this.#settle(question)));
+      const outcome = async () => (await this.#rows.read(transactionId)) ?? (await this.#settle(question));
+      return answerOf(await this.#underWay(outcome()));
     } catch (error) {
       this.#logger.warn({ err: error, transactionId }, 'a check-back could not be answered now');
       return 'unknown';
@@ -96,7 +101,8 @@ export class Fence implements Answerer, BackgroundService {
 
   /** Writes `rolled_back` unless there is a row, whatever the transaction's age; answers what holds from now on. */
   async settle(transactionId: string): Promise<Outcome> {
-    return this.#rows.settle(transactionId);
+    this.#mustBeOpen();
+    return this.#underWay(this.#rows.settle(transactionId));
   }
 
   /**
@@ -138,17 +144,34 @@ export class Fence implements Answerer, BackgroundService {
   }
 
   start(): void {
+    this.#isStopped = false;
     this.#purge.start();
   }
 
+  /** Ends what is under way, within ten seconds, and frees the connections: nothing opens them again. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     await this.#purge.stop();
+    await Promise.allSettled(this.#answering);
     await this.#rows.close();
   }
 
   /** Deletes up to 500 rows older than the retention, by the database's clock; answers whether there may be more. */
   async runOnce(): Promise<boolean> {
     return (await this.#rows.purge(this.#retentionMs, purgedMax)) === purgedMax;
+  }
+
+  #mustBeOpen(): void {
+    if (this.#isStopped) throw new Error('the fence was stopped');
+  }
+
+  async #underWay<Result>(answering: Promise<Result>): Promise<Result> {
+    this.#answering.add(answering);
+    try {
+      return await answering;
+    } finally {
+      this.#answering.delete(answering);
+    }
   }
 
   /** Only what no live instance can still commit is settled, and only while its row would still be there. */

@@ -2,7 +2,8 @@ import type { DataSource } from 'typeorm';
 import type { Answer } from '../../../src/client/check/answerer.js';
 import { TransactionFenced } from '../../../src/client/errors.js';
 import type { LocalTransactionOptions } from '../../../src/client/producer/local-transactions.js';
-import { applicationServers, type ApplicationDatabase } from './application-database.js';
+import { until } from '../../queue/until.js';
+import { applicationServers, networkServers, type ApplicationDatabase } from './application-database.js';
 import { deferred, insertOrder, message, question, Shop } from './shop.js';
 
 const dayMs = 24 * 3_600_000;
@@ -228,6 +229,33 @@ describe.each(applicationServers)('a fence on $name', ({ provide }) => {
     expect(await asked.ask('tx-away')).toBe('rollback');
     await asked.fence.stop();
     await own.close();
+  });
+});
+
+describe.each(networkServers)('a fence on $name that is stopped while it is asked', ({ provide, dialect }) => {
+  test('ends its answers first, and leaves no connection behind', async () => {
+    const database = await (await provide()).prepare();
+    const [shop, other] = [new Shop(await database.open()), new Shop(await database.open())];
+    const connections = async (): Promise<number> => {
+      const statement = {
+        mysql: 'SELECT COUNT(*) AS held FROM information_schema.processlist WHERE db = DATABASE()',
+        postgres: 'SELECT COUNT(*) AS held FROM pg_stat_activity WHERE datname = current_database()',
+        sqlite: '',
+      }[dialect];
+      const [{ held }] = (await other.dataSource.query(statement)) as [{ held: string }];
+      return Number(held);
+    };
+    const before = await connections();
+    const asked = Array.from({ length: 20 }, (_, n) => shop.ask(`tx-${n}`));
+    await shop.ask('tx-first');
+    const stopping = shop.fence.stop();
+    expect(new Set(await Promise.all(asked))).toEqual(new Set(['rollback']));
+    await stopping;
+    await expect(shop.ask('tx-later')).rejects.toThrow('was stopped');
+    await expect(shop.fence.settle('tx-later')).rejects.toThrow('was stopped');
+    await until('the end of its connections', async () => (await connections()) === before);
+    await other.fence.stop();
+    await database.close();
   });
 });
 
