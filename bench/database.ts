@@ -1,8 +1,10 @@
 import { createConnection } from 'mysql2/promise';
 
+let made = 0;
+
 /** A database of its own for one run; `drop` removes it. */
 export async function freshDatabase(mysqlUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
-  const name = `halfbox_bench_${process.pid}_${Date.now().toString(36)}`;
+  const name = `halfbox_bench_${process.pid}_${Date.now().toString(36)}_${(made += 1)}`;
   const run = async (sql: string) => {
     const connection = await createConnection(mysqlUrl);
     await connection.query(sql);

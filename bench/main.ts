@@ -7,9 +7,10 @@ import type { Scenario } from './scenario.js';
 import { clientScenarios } from './scenarios/client.js';
 import { httpScenarios } from './scenarios/single-http.js';
 import { lightLoad } from './scenarios/light-load.js';
+import { localScenarios } from './scenarios/local.js';
 import { provideServers } from './servers.js';
 
-const scenarios: Scenario[] = [...httpScenarios, ...clientScenarios, lightLoad];
+const scenarios: Scenario[] = [...httpScenarios, ...clientScenarios, ...localScenarios, lightLoad];
 
 interface Options {
   seconds: string;
