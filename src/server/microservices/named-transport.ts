@@ -123,7 +123,11 @@ export class NamedTransport {
     if (this.#connection !== connection) return;
     this.#connection = null;
     const closing = connection.opened
-      .then(({ proxy }) => proxy.close() as unknown)
+      .then(({ proxy }) => {
+        // It connects by itself at each use, and nobody would end that.
+        proxy.connect = () => Promise.reject(new Error('Connection closed'));
+        return proxy.close() as unknown;
+      })
       .then(nothing, nothing)
       .finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);

@@ -1,6 +1,9 @@
 import { ClientRMQ, RmqRecord, type ReadPacket, type RmqOptions } from '@nestjs/microservices';
 import { headersOf, NobodyListens, type TransportClient } from '../transport-client.js';
 
+/** Bound of one try to connect. */
+const connectMsMax = 5_000;
+
 interface Channel {
   on(event: 'return', listener: (message: { properties: { headers?: Record<string, unknown> } }) => void): void;
 }
@@ -53,7 +56,7 @@ function tryOf(headers: Record<string, unknown> | undefined): string {
 
 export function openRmq(options: Record<string, unknown>): TransportClient {
   return {
-    proxy: new ConfirmedRmqClient(options as RmqOptions['options'] & object),
+    proxy: new ConfirmedRmqClient(boundedOptions(options)),
     event: (message) =>
       new RmqRecord(message.data, {
         messageId: message.id,
@@ -64,4 +67,11 @@ export function openRmq(options: Record<string, unknown>): TransportClient {
     // A question that nobody took in time is of no use to whoever comes later.
     question: (question, timeoutMs) => new RmqRecord(question, { expiration: timeoutMs, persistent: false }),
   };
+}
+
+/** Options in which each try to connect has an end, the protocol's greeting included; without one a server that hangs has none. */
+function boundedOptions(options: Record<string, unknown>): RmqOptions['options'] & object {
+  const { socketOptions } = options as RmqOptions['options'] & object;
+  const connectionOptions = { timeout: connectMsMax, ...(socketOptions?.connectionOptions as object | undefined) };
+  return { ...options, socketOptions: { ...socketOptions, connectionOptions } };
 }
