@@ -6,6 +6,7 @@ import type { DataSource } from 'typeorm';
 import {
   CheckBack,
   HalfboxClientModule,
+  Outbox,
   Producer,
   type Answer,
   type HalfboxProducerOptions,
@@ -97,6 +98,23 @@ describe('HalfboxClientModule to a broker of its own process', () => {
     expect(await resolved('stream-committed')).toBe('committed');
     const rows: unknown = await shop.query(`SELECT outcome FROM halfbox_fence WHERE transaction_id = 'stream-never'`);
     expect(rows).toEqual([{ outcome: 'rolled_back' }]);
+  });
+
+  test('what is added to its outbox is stored there when, and only when, the transaction commits', async () => {
+    await start({ dataSource: true, outbox: true });
+    await application!.init();
+    const outbox = application!.get(Outbox, { strict: false });
+    const { database: shop } = application!.get(Shop);
+    const add = (id: string) => shop.transaction((manager) => outbox.add(manager, { topic: 'orders', id, body: id }));
+    const rolledBack = shop.transaction(async (manager) => {
+      await outbox.add(manager, { topic: 'orders', id: 'outbox-never', body: 1 });
+      throw new Error('no stock');
+    });
+    await expect(rolledBack).rejects.toThrow('no stock');
+    await add('outbox-placed');
+    await eventually('empty outbox', async () => ((await outbox.counts()).waiting === 0 ? true : undefined));
+    expect((await call('GET', '/v1/messages/outbox-placed')).status).toBe(200);
+    expect((await call('GET', '/v1/messages/outbox-never')).status).toBe(404);
   });
 
   test('is asked at its checkBackUrl, by signed questions only', async () => {
