@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -73,6 +74,15 @@ describe('answerHttp', () => {
     });
     expect((await answerHttp({ headers, body: text }, { secret, answerer: counting })).status).toBe(401);
     expect(asked).toBe(0);
+  });
+
+  it.each(['', 'whsec_'])('takes the secret "%s" for none: nobody can sign by it', async (empty) => {
+    const bytes = `tx-1:check:1.${signed()['webhook-timestamp']}.${body}`;
+    const forged = createHmac('sha256', '').update(bytes).digest('base64');
+    const headers = { ...signed(), 'webhook-signature': `v1,${forged}` };
+    const options = { secret: [empty, secret], answerer: answerer(() => 'commit') };
+    expect((await answerHttp({ headers, body }, options)).status).toBe(401);
+    expect((await answerHttp({ headers: signed(), body }, options)).status).toBe(200);
   });
 
   it('has no answer where the answerer throws, or the body is no question', async () => {
