@@ -19,6 +19,11 @@ export function retryText(afterMs: number, reason: string): string {
   return `halfbox-retry ${afterMs}: ${reason}`;
 }
 
+/** The text of a failure that asks for nothing, whatever the text begins with: it may be somebody else's words. */
+export function plainText(text: string): string {
+  return readFailureText(text).kind === 'plain' ? text : `failed: ${text}`;
+}
+
 export function readFailureText(text: string): Failure {
   const reject = rejectPattern.exec(text);
   if (reject) return { kind: 'reject', reason: reject[1] ?? '' };

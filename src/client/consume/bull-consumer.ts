@@ -1,13 +1,14 @@
 import type Bull from 'bull';
 import type { HalfboxClient } from '../broker/halfbox-client.js';
 import type { DeliveredMessage, SubscriptionSettings } from '../contract.js';
-import { rejectText, retryText } from '../../message/failure-text.js';
+import { plainText, rejectText, retryText } from '../../message/failure-text.js';
 import { BullConnections } from './bull-connections.js';
 import { ConsumerStopped, ReceiptLost } from './consume-errors.js';
 import {
   checkConsuming,
   concurrencyOf,
-  warnOfFailure,
+  tell,
+  tellRecovered,
   type ConsumedSubscription,
   type ConsumeFailure,
   type Consuming,
@@ -72,14 +73,20 @@ export class BullConsumer<Body = unknown> {
   async start(): Promise<void> {
     const deadline = performance.now() + (this.options.startMs ?? 60_000);
     await this.#subscribe(deadline);
-    if (this.#ending.signal.aborted) return;
+    if (isOver(this.#ending.signal)) return;
     const { redis, prefix = 'halfbox', topic } = this.options;
     const connections = typeof redis === 'string' ? new BullConnections(redis) : redis;
-    this.#bull = await connections.open(`${topic}.${this.group}`, prefix);
-    const { queue } = this.#bull;
+    const opened = await connections.open(`${topic}.${this.group}`, prefix);
+    const { queue } = opened;
+    if (isOver(this.#ending.signal)) {
+      await queue.close(true);
+      return opened.close();
+    }
+    this.#bull = opened;
     queue.on('error', (error: Error) => this.#queueFailed(error));
     queue.on('lock-extension-failed' as 'error', (job: unknown, error?: unknown) => this.#lost(job as Bull.Job, error));
     await this.#ready(queue, deadline);
+    if (isOver(this.#ending.signal)) return;
     const worker = queue.process(concurrencyOf(this.options), (job) => this.#handle(job));
     worker.catch((error: unknown) => this.#queueFailed(error as Error));
   }
@@ -172,14 +179,14 @@ export class BullConsumer<Body = unknown> {
     this.#away = true;
     this.#bull?.queue.client.once('ready', () => {
       this.#away = false;
-      this.options.onRecovered?.();
+      tellRecovered(this.options);
     });
     this.#report(error, 'queue');
   }
 
   #report(error: Error, during: ConsumeFailure['during'], messageId?: string): void {
-    const { topic, onError = warnOfFailure } = this.options;
-    onError(error, { during, topic, group: this.group, ...(messageId !== undefined && { messageId }) });
+    const { topic, onError } = this.options;
+    tell({ topic, group: this.group, onError }, error, { during, ...(messageId !== undefined && { messageId }) });
   }
 }
 
@@ -194,7 +201,12 @@ function failedJob(thrown: unknown): Error {
   const verdict = verdictOf(thrown);
   const options = { cause: thrown };
   if (verdict.kind === 'reject') return new Error(rejectText(verdict.error), options);
-  if (verdict.kind !== 'nack') return new Error(textOf(thrown), options);
-  if (verdict.delayMs === undefined) return new Error(verdict.error, options);
+  if (verdict.kind !== 'nack') return new Error(plainText(textOf(thrown)), options);
+  if (verdict.delayMs === undefined) return new Error(plainText(verdict.error), options);
   return new Error(retryText(verdict.delayMs, verdict.error), options);
+}
+
+/** Read anew: a stop may have come while something was waited for. */
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted;
 }

@@ -8,7 +8,7 @@ export class ConsumerCounts {
   nacked = 0;
   /** Straight to the dead letters. */
   rejected = 0;
-  /** Given back unhandled when the consumer stopped. */
+  /** Given back unhandled, when the consumer stopped or no handler came free within `visibilityMs`. */
   released = 0;
   /** Deliveries whose receipts were lost, or whose handlers ran too long: they are delivered again. */
   lost = 0;

@@ -3,6 +3,7 @@ import { groupPattern, topicPattern } from '../../message/names.js';
 import type { HalfboxClient } from '../broker/halfbox-client.js';
 import type { SubscriptionSettings } from '../contract.js';
 import type { Handler } from './delivery-context.js';
+import { toError } from './failure.js';
 
 /** Where something went wrong: `handle` is the application's handler, the others are calls to a broker. */
 export interface ConsumeFailure {
@@ -52,7 +53,7 @@ export interface ConsumerOptions<Body = unknown> extends Consuming<Body> {
   broadcasting?: boolean | { expiresAfterIdleMs: number } | undefined;
   /** A delivery is this consumer's for so long, 1 s..12 h, and again while its handler runs. Default 30,000. */
   visibilityMs?: number | undefined;
-  /** How long one call waits for a first message, 0..30 s. Default 20,000. */
+  /** How long one call waits for a first message, 0..30 s, and two thirds of `visibilityMs` at most. Default 20,000. */
   waitMs?: number | undefined;
   /** Messages of one call, 1..256. Default 256. */
   batchMax?: number | undefined;
@@ -119,6 +120,32 @@ export function checkConsuming({ topic, group, concurrency, ordered, stopMs }: C
 
 export function concurrencyOf({ ordered, concurrency }: Consuming<never>): number {
   return ordered === true ? 1 : (concurrency ?? 16);
+}
+
+/** Tells the application, whose listener may throw: nothing else is to fail by that. */
+export function tell(
+  { topic, group, onError = warnOfFailure }: Pick<Consuming<never>, 'topic' | 'group' | 'onError'>,
+  error: Error,
+  failure: Omit<ConsumeFailure, 'topic' | 'group'>,
+): void {
+  try {
+    onError(error, { topic, group, ...failure });
+  } catch (thrown) {
+    for (const each of [error, toError(thrown)]) warnOfFailure(each, { topic, group, ...failure });
+  }
+}
+
+/** Tells the application that messages come again; as {@link tell}. */
+export function tellRecovered({
+  topic,
+  group,
+  onRecovered,
+}: Pick<Consuming<never>, 'topic' | 'group' | 'onRecovered'>): void {
+  try {
+    onRecovered?.();
+  } catch (thrown) {
+    warnOfFailure(toError(thrown), { during: 'receive', topic, group });
+  }
 }
 
 /** What an operator sees where the application does not listen. */

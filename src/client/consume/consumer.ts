@@ -3,6 +3,8 @@ import { ConsumerStopped, ReceiptLost } from './consume-errors.js';
 import { ConsumerCounts, type InHand } from './consumer-counts.js';
 import {
   completeConsumerOptions,
+  tell,
+  tellRecovered,
   type CompleteConsumerOptions,
   type ConsumeFailure,
   type ConsumerOptions,
@@ -39,6 +41,8 @@ export class Consumer<Body = unknown> {
   readonly #waiting = new Set<HeldDelivery>();
   readonly #running = new Set<HeldDelivery>();
   readonly #ending = new AbortController();
+  /** When a handler began or ended last. */
+  #progressAt = -Infinity;
   #stopping = false;
   #stopped: Promise<void> | undefined;
   #allEnded: () => void = () => undefined;
@@ -54,14 +58,15 @@ export class Consumer<Body = unknown> {
       ...at,
       waitMs,
       room: () => this.#room(),
-      took: (deliveries) => this.#took(deliveries),
+      took: (deliveries, askedAt) => this.#took(deliveries, askedAt),
       subscribe: () => this.#subscribe(),
       failed: (error, during) => this.#report(error, during),
-      recovered: () => this.#options.onRecovered(),
+      recovered: () => tellRecovered(this.#options),
     });
     this.#visibility = new Visibility({
       ...at,
       handlerMsMax,
+      overdue: (delivery) => this.#giveBack([delivery]),
       lost: (delivery) => this.#lost(delivery),
       failed: (error) => this.#report(error, 'extend'),
     });
@@ -119,15 +124,17 @@ export class Consumer<Body = unknown> {
 
   /** How many messages to ask for; none until half of what may wait is begun, so that they come in batches. */
   #room(): number {
-    const { concurrency, batchMax } = this.#options;
-    const prefetch = this.#prefetch.max;
+    const { concurrency, batchMax, visibilityMs } = this.#options;
+    const isStuck = this.#running.size >= concurrency && performance.now() - this.#progressAt > visibilityMs;
+    const prefetch = isStuck ? 0 : this.#prefetch.max;
     if (this.#waiting.size * 2 > prefetch || this.#settlements.count >= untoldMax) return 0;
     return Math.min(batchMax, concurrency + prefetch - this.#running.size - this.#waiting.size);
   }
 
-  #took(deliveries: Delivery[]): void {
+  #took(deliveries: Delivery[], askedAt: number): void {
     this.#counts.received += deliveries.length;
-    const expiresAt = performance.now() + this.#options.visibilityMs;
+    // The answer may have been on its way for long.
+    const expiresAt = askedAt + this.#options.visibilityMs;
     const extend = (delivery: HeldDelivery, visibilityMs: number) => this.#visibility.extend(delivery, visibilityMs);
     for (const delivery of deliveries) {
       const held = new HeldDelivery(this.group, delivery, expiresAt, extend);
@@ -143,13 +150,14 @@ export class Consumer<Body = unknown> {
     for (const delivery of this.#waiting) {
       if (this.#running.size >= this.#options.concurrency) return;
       this.#waiting.delete(delivery);
+      if (this.#visibility.isOver(delivery)) continue;
       this.#running.add(delivery);
       void this.#handle(delivery);
     }
   }
 
   async #handle(delivery: HeldDelivery): Promise<void> {
-    const begunAt = (delivery.begunAt = performance.now());
+    const begunAt = (this.#progressAt = delivery.begunAt = performance.now());
     let verdict: Verdict = { kind: 'ack' };
     try {
       await this.#options.handler(delivery.message as ConsumedMessage<Body>, delivery);
@@ -157,7 +165,8 @@ export class Consumer<Body = unknown> {
       verdict = verdictOf(error);
       if (!isAskedFor(error)) this.#report(toError(error), 'handle', delivery.messageId);
     }
-    this.#prefetch.handled(performance.now() - begunAt);
+    this.#progressAt = performance.now();
+    this.#prefetch.handled(this.#progressAt - begunAt);
     this.#running.delete(delivery);
     this.#visibility.drop(delivery);
     // What the broker has refused to keep is with another consumer, or soon will be.
@@ -179,19 +188,19 @@ export class Consumer<Body = unknown> {
     this.#ending.abort();
     const endAt = performance.now() + this.#options.stopMs;
     // Given back only then: a call that still waits for messages would get them again.
-    const givenBack = this.#receiver.stop().then(() => this.#giveBack());
+    const givenBack = this.#receiver.stop().then(() => this.#giveBack(this.#waiting));
     await Promise.all([givenBack, this.#ended(endAt)]);
     this.#counts.lost += this.#running.size;
     await this.#settlements.drain(Math.max(endAt, performance.now() + lastEndsMs));
     this.#visibility.stop();
   }
 
-  #giveBack(): void {
-    for (const delivery of this.#waiting) {
+  #giveBack(deliveries: Iterable<HeldDelivery>): void {
+    for (const delivery of deliveries) {
+      this.#waiting.delete(delivery);
       this.#visibility.drop(delivery);
       this.#settlements.add(delivery, { kind: 'release' });
     }
-    this.#waiting.clear();
   }
 
   /** Resolves when no handler runs, or when the running ones have had their time. */
@@ -213,7 +222,7 @@ export class Consumer<Body = unknown> {
   }
 
   #report(error: Error, during: ConsumeFailure['during'], messageId?: string): void {
-    const { topic } = this.#options;
-    this.#options.onError(error, { during, topic, group: this.group, ...(messageId !== undefined && { messageId }) });
+    const { topic, onError } = this.#options;
+    tell({ topic, group: this.group, onError }, error, { during, ...(messageId !== undefined && { messageId }) });
   }
 }

@@ -22,8 +22,8 @@ export interface DeliveryContext {
   /** ISO 8601, by the broker's clock. */
   readonly bornAt: string;
   /**
-   * Keeps the delivery for `visibilityMs` (1 s..12 h) from now on. Seldom needed: a running handler's delivery is kept by
-   * itself. Rejects with `ReceiptLost`, or as calls to a broker do. For Bull workers it does nothing: Bull keeps the job.
+   * Keeps the delivery for `visibilityMs` (1 s..12 h) from now on, or longer. Seldom needed: a running handler's delivery is
+   * kept by itself. Rejects with `ReceiptLost`, or as calls to a broker do. For Bull workers it does nothing: Bull keeps the job.
    */
   extend(visibilityMs: number): Promise<void>;
   /** Aborted when the delivery is no longer this handler's: its receipt was lost, it ran too long, or a stop could not wait. */
@@ -47,6 +47,7 @@ export class HeldDelivery implements DeliveryContext {
   readonly receipt: string;
   /** When its handler began, by the monotonic clock; undefined while it waits. */
   begunAt: number | undefined;
+  readonly receivedAt = performance.now();
   #abort: AbortController | undefined;
   #loss: Loss | undefined;
 

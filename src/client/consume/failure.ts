@@ -1,6 +1,12 @@
 import { bounds } from '../../message/bounds.js';
-import { readFailureText, rejectText, retryText } from '../../message/failure-text.js';
+import { plainText, rejectText, retryText } from '../../message/failure-text.js';
 import { HalfboxError } from '../errors.js';
+
+/**
+ * What `Retry` and `Reject` ask for. By a symbol, which errors of other copies of this package have too, and which no text
+ * can forge: an error may repeat what a message says.
+ */
+const asked = Symbol.for('halfbox.asked');
 
 export interface RetryOptions {
   /** Wait before the next try, 0..365 days in milliseconds, instead of the subscription's retry policy. */
@@ -17,14 +23,17 @@ export interface RetryOptions {
 export class Retry extends HalfboxError {
   readonly code = 'retry';
   readonly afterMs: number | undefined;
+  readonly [asked]: Verdict;
 
   /** Throws a RangeError for an `afterMs` beyond its bounds. */
   constructor({ afterMs, reason = 'another try was asked for', cause }: RetryOptions = {}) {
     if (afterMs !== undefined && !(afterMs >= 0 && afterMs <= bounds.delayMsMax)) {
       throw new RangeError(`afterMs is ${afterMs}, and must be 0 to ${bounds.delayMsMax}`);
     }
-    super(afterMs === undefined ? reason : retryText(Math.ceil(afterMs), reason), { cause });
+    const delayMs = afterMs === undefined ? undefined : Math.ceil(afterMs);
+    super(delayMs === undefined ? plainText(reason) : retryText(delayMs, reason), { cause });
     this.afterMs = afterMs;
+    this[asked] = { kind: 'nack', error: bounded(reason), ...(delayMs !== undefined && { delayMs }) };
   }
 }
 
@@ -34,12 +43,14 @@ export class Retry extends HalfboxError {
  */
 export class Reject extends HalfboxError {
   readonly code = 'reject';
+  readonly [asked]: Verdict;
 
   constructor(
     readonly reason: string,
     options?: ErrorOptions,
   ) {
     super(rejectText(reason), options);
+    this[asked] = { kind: 'reject', error: bounded(reason) };
   }
 }
 
@@ -65,16 +76,16 @@ export function toError(thrown: unknown): Error {
 
 /** What a handler's failure means. The text is cut to the bound of the contract, 1,000 characters. */
 export function verdictOf(thrown: unknown): Verdict {
-  const text = textOf(thrown);
-  const failure = readFailureText(text);
-  if (failure.kind === 'plain') return { kind: 'nack', error: bounded(text) };
-  if (failure.kind === 'reject') return { kind: 'reject', error: bounded(failure.reason) };
-  return { kind: 'nack', error: bounded(failure.reason), delayMs: Math.min(failure.afterMs, bounds.delayMsMax) };
+  return askedBy(thrown) ?? { kind: 'nack', error: bounded(textOf(thrown)) };
 }
 
 /** Whether the handler asked for this end itself, so that nothing unexpected has happened. */
 export function isAskedFor(thrown: unknown): boolean {
-  return thrown instanceof Retry || thrown instanceof Reject;
+  return askedBy(thrown) !== undefined;
+}
+
+function askedBy(thrown: unknown): Verdict | undefined {
+  return (thrown as { readonly [asked]?: Verdict } | null | undefined)?.[asked];
 }
 
 function bounded(text: string): string {

@@ -7,6 +7,9 @@ import { retryWaitMs } from './subscribe.js';
 /** A call that waits for messages when the consumer stops may still bring some that are on their way. */
 const lastCallMs = 250;
 
+/** Of the visibility time: when a call waits longer, what it brings would count as expired when it comes. */
+const waitedMax = 2 / 3;
+
 export interface ReceiverParts {
   client: HalfboxClient;
   topic: string;
@@ -15,7 +18,8 @@ export interface ReceiverParts {
   waitMs: number;
   /** How many messages to ask for now; 0: none until {@link Receiver.wake}. */
   room: () => number;
-  took: (deliveries: Delivery[]) => void;
+  /** @param askedAt when the call began (monotonic clock): no earlier did the broker give them out */
+  took: (deliveries: Delivery[], askedAt: number) => void;
   /** The subscription has gone: makes it again. */
   subscribe: () => Promise<void>;
   failed: (error: Error, during: 'receive' | 'subscribe') => void;
@@ -51,7 +55,8 @@ export class Receiver {
   }
 
   async #loop(): Promise<void> {
-    const { client, topic, group, visibilityMs, waitMs, room, took, failed, recovered } = this.parts;
+    const { client, topic, group, visibilityMs, room, took, failed, recovered } = this.parts;
+    const waitMs = Math.min(this.parts.waitMs, Math.floor(visibilityMs * waitedMax));
     const bounds = { timeoutMs: waitMs + 15_000, signal: this.#ending.signal };
     let failures = 0;
     while (!this.#stopping) {
@@ -61,7 +66,9 @@ export class Receiver {
         continue;
       }
       try {
-        took((await client.receive(topic, group, { max, visibilityMs, waitMs }, bounds)).deliveries);
+        const askedAt = performance.now();
+        const { deliveries } = await client.receive(topic, group, { max, visibilityMs, waitMs }, bounds);
+        took(deliveries, askedAt);
         if (failures > 0) recovered();
         failures = 0;
       } catch (error) {

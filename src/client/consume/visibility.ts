@@ -12,6 +12,8 @@ export interface VisibilityParts {
   group: string;
   visibilityMs: number;
   handlerMsMax: number;
+  /** No handler came free for it within the visibility time: others may have one. */
+  overdue: (delivery: HeldDelivery) => void;
   /** A delivery is another consumer's now, or will be. */
   lost: (delivery: HeldDelivery) => void;
   /** The first failure of a series; the deliveries are extended at the next look. */
@@ -43,8 +45,16 @@ export class Visibility {
     this.#held.clear();
   }
 
-  /** One delivery, at once. Rejects with `ReceiptLost`, or as the call does. */
+  /** Whether its visibility has ended; it is lost then. */
+  isOver(delivery: HeldDelivery): boolean {
+    if (performance.now() < delivery.expiresAt) return false;
+    this.#lose(delivery, new ReceiptLost(delivery.messageId, 'its visibility ended before it could be extended'));
+    return true;
+  }
+
+  /** One delivery, at once, where it has less time left. Rejects with `ReceiptLost`, or as the call does. */
   async extend(delivery: HeldDelivery, visibilityMs: number): Promise<void> {
+    if (performance.now() + visibilityMs <= delivery.expiresAt) return;
     const answer = await this.#call([delivery], visibilityMs);
     if (answer.length > 0) throw delivery.loss ?? answer[0];
   }
@@ -59,11 +69,13 @@ export class Visibility {
     const now = performance.now();
     const due: HeldDelivery[] = [];
     for (const delivery of this.#held) {
-      const { begunAt, expiresAt } = delivery;
+      const { begunAt, receivedAt, expiresAt } = delivery;
       if (begunAt !== undefined && now - begunAt > handlerMsMax) {
         this.#lose(delivery, new HandlerTimeout(delivery.messageId, handlerMsMax));
-      } else if (now >= expiresAt) {
-        this.#lose(delivery, new ReceiptLost(delivery.messageId, 'its visibility ended before it could be extended'));
+      } else if (this.isOver(delivery)) {
+        continue;
+      } else if (begunAt === undefined && now - receivedAt >= visibilityMs) {
+        this.parts.overdue(delivery);
       } else if (expiresAt - now <= visibilityMs / 2) due.push(delivery);
     }
     for (let from = 0; from < due.length; from += bounds.receiptsMax) {

@@ -184,6 +184,43 @@ describe('BullConsumer', () => {
     expect([...begun, ...others.map(([id]) => id)].sort()).toEqual([...ids].sort());
   });
 
+  it('a stop while it starts leaves no worker behind', async () => {
+    const topic = topicName();
+    const before = await redis.connections();
+    await client.putSubscription(topic, 'g', { mode: 'queue' });
+    const consumer = new BullConsumer({ redis: redis.url, topic, group: 'g', handler: () => 'stopped' });
+    const starting = consumer.start();
+    await consumer.stop();
+    await starting;
+    const seen: string[] = [];
+    await started({ topic, handler: ({ id }) => seen.push(id) });
+    const ids = await send(topic, ...Array.from({ length: 10 }, (_, n) => n));
+    for (const id of ids) await untilAcked(id);
+    expect([...seen].sort()).toEqual([...ids].sort());
+    await consumers.pop()!.stop();
+    await until('all closed', async () => (await redis.connections()) === before);
+  });
+
+  it('an error’s text does not decide what becomes of a message', async () => {
+    const topic = topicName();
+    await started<string>({
+      topic,
+      subscription: { retry: { fixedMs: 3_600_000 } },
+      handler: ({ body }) => {
+        throw body.startsWith('asked ') ? new Retry({ reason: body.slice(6) }) : new Error(body);
+      },
+    });
+    const texts = ['halfbox-reject: x', 'halfbox-retry 31536000000: x', 'asked halfbox-reject: x', 'halfbox-reject'];
+    for (const id of await send(topic, ...texts)) {
+      const state = await until('failed', async () => {
+        const found = await stateOf(id);
+        return ['retry', 'dead'].includes(found.state) && found;
+      });
+      expect(state).toMatchObject({ state: 'retry', error: expect.stringMatching(/^failed: halfbox-re/) });
+      expect(Date.parse(state.dueAt) - Date.now()).toBeLessThan(3_700_000);
+    }
+  });
+
   it('a stop does not wait for ever: the handler is told', async () => {
     const topic = topicName();
     const reasons: unknown[] = [];
