@@ -1,5 +1,5 @@
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
-import { isObservable, lastValueFrom } from 'rxjs';
+import { isObservable, lastValueFrom, Observable, takeUntil } from 'rxjs';
 import {
   BullConnections,
   BullConsumer,
@@ -58,7 +58,7 @@ type AnyConsumer = Consumer | BullConsumer;
  * `app.connectMicroservice({ strategy: new HalfboxServer({ endpoints, group: 'billing' }) })`. A message is acknowledged
  * when its handler's promise or observable has completed. What a handler, pipe, guard or interceptor throws is a failed
  * attempt (`Retry` and `Reject` say more), unless an exception filter of the application turns it into an observable that
- * completes. Delivery is at least once. Several handlers of one topic take different groups.
+ * completes. An observable is left when the delivery is no longer its handler's, as one that never completes. Delivery is at least once. Several handlers of one topic take different groups.
  */
 export class HalfboxServer extends Server<HalfboxServerEvents, HalfboxStatus> implements CustomTransportStrategy {
   override readonly transportId = HALFBOX_TRANSPORT;
@@ -162,7 +162,7 @@ export class HalfboxServer extends Server<HalfboxServerEvents, HalfboxStatus> im
         group,
         subscription,
         handler: (message: DeliveredMessage, delivery: DeliveryContext) => this.#handle(handler, message, delivery),
-        onError: (error: Error, failure: ConsumeFailure) => this.#failed(error, failure),
+        onError: (error: Error, failure: ConsumeFailure) => this.#failed(error, failure, name),
         onRecovered: () => this.#recovered(name),
       };
       if (redis === undefined) return new Consumer({ ...common, client: client as HalfboxClient });
@@ -182,7 +182,8 @@ export class HalfboxServer extends Server<HalfboxServerEvents, HalfboxStatus> im
       const run = async (): Promise<void> => {
         try {
           const result: unknown = await handler(payloadOf(message), context);
-          if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
+          if (isObservable(result))
+            await lastValueFrom(untilLost(result, delivery.signal), { defaultValue: undefined });
           resolve();
         } catch (error) {
           // A filter of the application may fail with what is no error: the consumer makes a text of it.
@@ -195,12 +196,13 @@ export class HalfboxServer extends Server<HalfboxServerEvents, HalfboxStatus> im
     });
   }
 
-  #failed(error: Error, failure: ConsumeFailure): void {
+  /** @param name of the handler, whose consumer has a group of its own where it is broadcasting */
+  #failed(error: Error, failure: ConsumeFailure, name: string): void {
     const { during, topic, group } = failure;
     this.logger.error(`${topic}/${group}: ${during}: ${error.message}`, error.stack);
     for (const listener of this.#listeners) listener(error, failure);
     if (during !== 'receive' && during !== 'queue') return;
-    this.#disconnected.add(`${topic}.${group}`);
+    this.#disconnected.add(name);
     if (!this.#closing) this._status$.next('disconnected');
   }
 
@@ -208,4 +210,15 @@ export class HalfboxServer extends Server<HalfboxServerEvents, HalfboxStatus> im
     this.#disconnected.delete(name);
     if (this.#disconnected.size === 0 && !this.#closing) this._status$.next('connected');
   }
+}
+
+/** Fails with the reason when the delivery is taken from the handler, and unsubscribes. */
+function untilLost(result: Observable<unknown>, signal: AbortSignal): Observable<unknown> {
+  const lost = new Observable<never>((subscriber) => {
+    const fail = (): void => subscriber.error(signal.reason);
+    if (signal.aborted) fail();
+    signal.addEventListener('abort', fail, { once: true });
+    return () => signal.removeEventListener('abort', fail);
+  });
+  return result.pipe(takeUntil(lost));
 }

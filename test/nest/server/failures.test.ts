@@ -15,7 +15,7 @@ import {
   type PipeTransform,
 } from '@nestjs/common';
 import { BaseRpcExceptionFilter, EventPattern, Payload, RpcException } from '@nestjs/microservices';
-import { EMPTY, map, Observable, tap, throwError } from 'rxjs';
+import { EMPTY, finalize, lastValueFrom, map, NEVER, Observable, of, tap, throwError } from 'rxjs';
 import { Reject, Retry } from '../../../src/client/index.js';
 import { HalfboxContext } from '../../../src/nest/index.js';
 import { until } from '../../queue/until.js';
@@ -206,6 +206,83 @@ describe('what a NestJS handler fails with', () => {
     expect((await applications.untilState('dead', replaced!)).error).toBe('replaced');
     await until('both caught', () => caught.length === 2);
     expect([...caught].sort()).toEqual(['known of filtered', 'passed on']);
+  });
+
+  it('a filter that returns no observable has not handled it, async or not', async () => {
+    const caught: string[] = [];
+    @Catch()
+    class LoggingLater implements ExceptionFilter {
+      async catch(exception: Reject): Promise<void> {
+        await new Promise(setImmediate);
+        caught.push(exception.reason);
+      }
+    }
+    @Catch()
+    class Logging implements ExceptionFilter {
+      catch(exception: Reject): void {
+        caught.push(exception.reason);
+      }
+    }
+    @Catch()
+    class HandlingLater implements ExceptionFilter {
+      async catch(): Promise<Observable<never>> {
+        await new Promise(setImmediate);
+        return EMPTY;
+      }
+    }
+    @Controller()
+    class Orders {
+      @UseFilters(LoggingLater)
+      @EventPattern<string>('logged-later')
+      later(): void {
+        throw new Reject('logged later');
+      }
+
+      @UseFilters(Logging)
+      @EventPattern<string>('logged')
+      logged(): Observable<never> {
+        return throwError(() => new Reject('logged'));
+      }
+
+      @UseFilters(HandlingLater)
+      @EventPattern<string>('handled-later')
+      handled(): void {
+        throw new Error('handled later');
+      }
+    }
+    await applications.listening(Orders);
+    const [later] = await applications.send('logged-later', 1);
+    const [logged] = await applications.send('logged', 1);
+    const [handled] = await applications.send('handled-later', 1);
+    expect((await applications.untilState('dead', later!)).error).toBe('logged later');
+    expect((await applications.untilState('dead', logged!)).error).toBe('logged');
+    await applications.untilState('acked', handled!);
+    expect([...caught].sort()).toEqual(['logged', 'logged later']);
+  });
+
+  it('filters that are called with another context, or in a test with none, fail as NestJS has it', async () => {
+    const failing = (host: unknown): Promise<unknown> =>
+      lastValueFrom(new BaseRpcExceptionFilter().catch(new RpcException('as ever'), host as ArgumentsHost));
+    const other = { switchToRpc: () => ({ getContext: () => ({}) }) };
+    for (const host of [other, {}, undefined]) {
+      await expect(failing(host)).rejects.toEqual({ status: 'error', message: 'as ever' });
+    }
+  });
+
+  it('an observable that never completes is left when its time is over', async () => {
+    let left = 0;
+    @Controller()
+    class Orders {
+      @EventPattern<string>('endless', { concurrency: 1, handlerMsMax: 200, visibilityMs: 1_000, maxAttempts: 1 })
+      handle(@Payload() body: string): Observable<unknown> {
+        return body === 'endless' ? NEVER.pipe(finalize(() => (left += 1))) : of(1, 2);
+      }
+    }
+    await applications.listening(Orders);
+    const [endless, other] = await applications.send('endless', 'endless', 'other');
+    expect((await applications.untilState('dead', endless!)).error).toContain('ran for longer than 200 ms');
+    await applications.untilState('acked', other!);
+    expect(left).toBe(1);
   });
 
   it('filters, pipes and interceptors of the whole application count as well', async () => {

@@ -222,12 +222,13 @@ describe('HalfboxServer', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('says how it stands: connected, disconnected, connected again, closed; failures are told', async () => {
+  it.each([false, true])('says how it stands, and what failed (broadcasting: %s)', async (broadcasting) => {
+    const topic = `status-${broadcasting}`;
     const errors: string[] = [];
     const statuses: string[] = [];
     @Controller()
     class Orders {
-      @EventPattern<string>('status', { waitMs: 50 })
+      @EventPattern<string>(topic, { waitMs: 50, broadcasting })
       handle(@Payload() body: unknown): void {
         if (body === 'bad') throw new Error('bad luck');
       }
@@ -236,10 +237,11 @@ describe('HalfboxServer', () => {
       made.on('error', (error: Error, { during }: { during: string }) => errors.push(`${during}: ${error.message}`));
       made.status.subscribe((status: string) => statuses.push(status));
     });
-    const [id] = await applications.send('status', 'bad');
-    await applications.untilState('retry', id!);
+    const [{ group }] = server.unwrap<[{ group: string }]>();
+    const [id] = await applications.send(topic, 'bad');
+    await applications.untilState('retry', id!, group);
     expect(errors).toEqual(['handle: bad luck']);
-    await applications.broker.remove('/v1/subscriptions/status/g?force=true');
+    await applications.broker.remove(`/v1/subscriptions/${topic}/${group}?force=true`);
     await until('connected again', () => statuses.length === 3);
     await application.close();
     expect(statuses).toEqual(['connected', 'disconnected', 'connected', 'closed']);
