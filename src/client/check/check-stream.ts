@@ -117,11 +117,15 @@ export class CheckStream {
     this.#timer = setTimeout(() => this.#connect(), least + Math.random() * (waitMs - least));
   }
 
-  /** Another one than the last, where there are several; any one at first, so that clients spread over the brokers. */
+  /**
+   * The one after the last, where there are several; any one at first, and when the last is gone, so that the clients of a
+   * broker spread over the others.
+   */
   #nextEndpoint(): string | undefined {
     const endpoints = this.#options.endpoints();
-    if (this.#lastTried === undefined) return endpoints[Math.floor(Math.random() * endpoints.length)];
-    return endpoints[(endpoints.indexOf(this.#lastTried) + 1) % endpoints.length];
+    const last = this.#lastTried === undefined ? -1 : endpoints.indexOf(this.#lastTried);
+    if (last === -1) return endpoints[Math.floor(Math.random() * endpoints.length)];
+    return endpoints[(last + 1) % endpoints.length];
   }
 
   async #answer(connection: CheckConnection, id: string, question: Question): Promise<void> {

@@ -253,6 +253,29 @@ describe('CheckStream', () => {
     expect([refusals.length, admitted.connectedTo]).toEqual([count, undefined]);
   });
 
+  it('spreads over the brokers that are left when the one it was connected to is no more among them', async () => {
+    const refusing = createServer((_request, response) => void response.writeHead(503).end());
+    refusing.listen(0, '0.0.0.0');
+    await once(refusing, 'listening');
+    const left = [1, 2, 3, 4].map((n) => `http://127.0.0.${n}:${(refusing.address() as AddressInfo).port}`);
+    const next: string[] = [];
+    const moving = Array.from({ length: 40 }, (_, n) => {
+      let asked = 0;
+      const endpoints = () => ((asked += 1) === 1 ? ['http://127.0.0.1:1'] : left);
+      const stream = connect('moving', `m${n}`, { answerer: new Asked(() => 'commit'), endpoints, reconnectMsMin: 1 });
+      const refused = new Promise<void>((resolve) => {
+        stream.events.on('refused', ({ url }) => {
+          next.push(url);
+          void stream.close().then(resolve);
+        });
+      });
+      return refused;
+    });
+    await Promise.all(moving);
+    refusing.close();
+    expect(new Set(next)).toEqual(new Set(left));
+  });
+
   it('lives on when something answers that is no broker', async () => {
     const unhandled: unknown[] = [];
     const onUnhandled = (error: unknown) => unhandled.push(error);
