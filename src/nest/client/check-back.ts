@@ -53,6 +53,12 @@ export class CheckBackExplorer {
     return [...found.values()].flat();
   }
 
+  /** What the application has made of a class, in all of its modules. */
+  instancesOf<Instance extends object>(type: abstract new (...args: never[]) => Instance): Instance[] {
+    const instances = this.discovery.getProviders().map((wrapper): unknown => wrapper.instance);
+    return [...new Set(instances.filter((instance): instance is Instance => instance instanceof type))];
+  }
+
   /**
    * Names of what has one of these injected, by its constructor, its properties or its factory.
    * @param madeFrom what the factories of these get; providers of the application's own with such a token are not meant

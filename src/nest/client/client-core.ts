@@ -94,6 +94,16 @@ export class HalfboxClientCore {
     return this.#closeOnce();
   }
 
+  /** Frees everything, the broker of this process too, after a start that failed. */
+  async abandon(): Promise<void> {
+    try {
+      await this.#closeOnce();
+      await this.#broker?.stop();
+    } catch (error) {
+      this.#logger.error({ err: error }, 'a start has failed, and not all of it could be closed');
+    }
+  }
+
   /** The broker of this process, for `embedded`. */
   protected findBroker(): HalfboxBroker {
     return this.#find(HalfboxBroker, 'embedded: true needs HalfboxModule (or HalfboxTestingModule)');
@@ -180,10 +190,16 @@ export class HalfboxClientCore {
 
   #connectHandlers(handlers: CheckBackHandler[]): void {
     const places = new Map<string, string>();
-    for (const { producer = this.options.producer, place, answerer } of handlers) {
+    const cores = this.explorer.instancesOf(HalfboxClientCore);
+    for (const { producer: named, place, answerer } of handlers) {
+      if (named === undefined && cores.length > 1) {
+        throw new TypeError(`${place}: @CheckBack() must name its producer beside several HalfboxClientModules`);
+      }
+      const producer = named ?? this.options.producer;
       const wired = this.#wired.get(producer);
       if (!wired) {
-        const known = [...this.#wired.keys()].join(', ');
+        if (cores.some((core) => core.#wired.has(producer))) continue;
+        const known = cores.flatMap((core) => [...core.#wired.keys()]).join(', ');
         throw new TypeError(`${place}: @CheckBack('${producer}') names no producer of this application: ${known}`);
       }
       const other = places.get(producer);

@@ -95,16 +95,26 @@ export class HalfboxClientModule implements OnModuleInit, OnApplicationBootstrap
     return { module: HalfboxClientFeature, controllers: [controller], providers, exports: tokensOf(providers) };
   }
 
-  onModuleInit(): void {
-    this.core.init();
+  async onModuleInit(): Promise<void> {
+    await this.#orFree(async () => this.core.init());
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.core.open();
+    await this.#orFree(() => this.core.open());
   }
 
   async onApplicationShutdown(): Promise<void> {
     await this.core.close();
+  }
+
+  /** An application that could not be created is never closed: what was started of it would keep its process alive. */
+  async #orFree(start: () => Promise<void>): Promise<void> {
+    try {
+      await start();
+    } catch (error) {
+      await this.core.abandon();
+      throw error;
+    }
   }
 }
 
