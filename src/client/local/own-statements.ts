@@ -29,9 +29,10 @@ export class OwnStatements {
 
   /**
    * @param sql with `?` for its parameters
+   * @param committedOnly reads nothing else where the application's sessions read uncommitted rows either
    * @throws NestedLocalTransaction on SQLite from the work of a local transaction, for whose end it would wait
    */
-  async run(sql: string, params: readonly unknown[] = []): Promise<StatementResult> {
+  async run(sql: string, params: readonly unknown[] = [], committedOnly = false): Promise<StatementResult> {
     if (this.dialect === 'sqlite' && isInOpenWork(this.dataSource)) throw new NestedLocalTransaction();
     const deadline = performance.now() + this.timeoutMs;
     let isLate = false;
@@ -42,6 +43,9 @@ export class OwnStatements {
       });
     const connection = await openLocalConnection(this.dataSource, inTime);
     try {
+      if (committedOnly && this.dialect === 'mysql') {
+        await inTime(connection.runner.query('SET TRANSACTION ISOLATION LEVEL READ COMMITTED'));
+      }
       const statement = connection.runner.query(inDialect(this.dialect, sql), [...params], true);
       const { records, affected } = await inTime(statement);
       return { rows: (records ?? []) as Record<string, unknown>[], affectedRows: affected ?? 0 };

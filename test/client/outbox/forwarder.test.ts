@@ -85,6 +85,24 @@ describe.each(applicationServers)('outbox forwarder on $name', ({ provide, diale
     expect(byKey(await forwarding.received(topic, expected.length))).toEqual({ k: expected });
   });
 
+  if (dialect === 'mysql') {
+    test('what is not committed is not sent where sessions read uncommitted rows either', async () => {
+      const topic = await forwarding.topic();
+      const careless = await database.open({ poolSize: 1 });
+      await careless.query('SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED');
+      const forwarder = forwarding.forwarder(careless);
+      const rolledBack = dataSource.transaction(async (manager) => {
+        await outbox.add(manager, { topic, body: 'never' });
+        await drain(forwarder);
+        throw new Error('rolled back');
+      });
+      await expect(rolledBack).rejects.toThrow('rolled back');
+      await addAll(outbox, dataSource, [{ topic, body: 'committed' }]);
+      await drain(forwarder);
+      expect(byKey(await forwarding.received(topic, 1))).toEqual({ '': ['committed'] });
+    });
+  }
+
   test('1,000 messages over 20 ordering keys, two forwarders at once that both believe to hold the lease', async () => {
     const topic = await forwarding.topic();
     const { messages, expected } = numbered(topic, 1_000, 20);

@@ -70,6 +70,8 @@ export class OutboxRows {
     const { rows } = await this.#statements.run(
       `SELECT o.seq, o.id, o.order_hash, o.bytes, o.attempts FROM ${this.#table} o ${join} ` +
         `WHERE o.state = 'waiting' ${failedBlocksKey ? 'AND f.first_seq IS NULL' : ''} ORDER BY o.seq LIMIT ${max}`,
+      [],
+      true,
     );
     return rows.map((row) => ({
       seq: Number(row['seq']),
