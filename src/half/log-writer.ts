@@ -35,7 +35,7 @@ export class LogWriter {
   ) {
     const write = async (items: AppendItem[]) => {
       const now = clock.now();
-      const { outcomes, chunks } = await store.append(items, now, resolvedKeptMs);
+      const { outcomes, chunks } = await store.append(items, clock, resolvedKeptMs);
       const sent = newlySent(items, outcomes, now);
       if (sent.length > 0) listener.stored(sent);
       if (chunks.length > 0) listener.appended(chunks);

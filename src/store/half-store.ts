@@ -1,3 +1,4 @@
+import type { Clock } from '../message/clock.js';
 import type { IdentifiedMessage, Placement } from '../message/message.js';
 import type { Outcome } from '../message/problem.js';
 import type { LogChunk } from '../message/ref.js';
@@ -56,11 +57,13 @@ export interface HalfStore {
    * Each item alone: `transaction-not-found`, `transaction-already-committed`, `transaction-already-rolled-back`,
    * `id-reused`, `topic-not-found`. A repeat is answered like the first time and appends nothing.
    * `chunks` are the log chunks that this call wrote, so that relays need not read them back.
+   * @param clock read again under the shards' locks for the time of the chunks, so that a reader who starts at a time misses
+   * nothing that was answered after it
    * @param deleteAfterMs how long the transaction rows are kept after they were resolved
    */
   append(
     items: AppendItem[],
-    now: number,
+    clock: Clock,
     deleteAfterMs: number,
   ): Promise<{ outcomes: Outcome<AppendResult>[]; chunks: LogChunk[] }>;
 }

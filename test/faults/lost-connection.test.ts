@@ -45,7 +45,7 @@ describe('a connection to the store that is lost', () => {
   };
 
   const append = async (on: MessageStore, item: Parameters<MessageStore['half']['append']>[0][number]) => {
-    const { outcomes } = await on.half.append([item], 2_000, 1_000);
+    const { outcomes } = await on.half.append([item], { now: () => 2_000 }, 1_000);
     if (outcomes[0]!.problem) throw outcomes[0]!.problem;
     return outcomes[0]!.value;
   };

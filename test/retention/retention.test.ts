@@ -60,7 +60,7 @@ describe('Retention', () => {
   async function send(count: number): Promise<void> {
     const messages = Array.from({ length: count }, (_, index) => messageOf(`m${index}`));
     for (const message of messages) {
-      await store.half.append([{ kind: 'send', messages: [message] }], start, rolledBackKeptMs);
+      await store.half.append([{ kind: 'send', messages: [message] }], { now: () => start }, rolledBackKeptMs);
     }
   }
 
@@ -79,7 +79,11 @@ describe('Retention', () => {
   it('deletes rolled-back messages after 3 days and not before', async () => {
     await prepare('a', 'b', 'open');
     for (const transactionId of ['a', 'b']) {
-      await store.half.append([{ kind: 'rollback', transactionId, by: 'client' }], start, rolledBackKeptMs);
+      await store.half.append(
+        [{ kind: 'rollback', transactionId, by: 'client' }],
+        { now: () => start },
+        rolledBackKeptMs,
+      );
     }
     const { service, deleted } = retention(store);
     await service.runOnce(start + rolledBackKeptMs - 1);

@@ -1,3 +1,4 @@
+import type { Clock } from '../../message/clock.js';
 import { Problem, type Outcome } from '../../message/problem.js';
 import type { LogChunk } from '../../message/ref.js';
 import type { AppendItem, AppendResult } from '../half-store.js';
@@ -23,7 +24,8 @@ export interface AppendCall {
   preparedHere: PreparedHere;
   /** Number of the batch (see `ShardPlan`). */
   turn: number;
-  /** Epoch ms. */
+  clock: Clock;
+  /** When the call began, epoch ms. */
   now: number;
   deleteAfterMs: number;
 }
@@ -105,7 +107,7 @@ async function appendBatch(
   items: AppendItem[],
   looksFirst: boolean,
 ): Promise<Appended & { deferred: number[] }> {
-  const { database, topics, turn, now, deleteAfterMs } = call;
+  const { database, topics, turn, clock, now, deleteAfterMs } = call;
   const { dialect } = database;
   const transactionIds: string[] = [];
   const sentIds: string[] = [];
@@ -139,7 +141,8 @@ async function appendBatch(
         expected && covers(expected, wanted)
           ? lockedShards(locks.slice(selects.length), expected, shards)
           : await lockShards(session, dialect, wanted, shards);
-      chunks = plan.number(locked, now);
+      // Under the locks: a batch that waited for them is visible from now on, not from when it began.
+      chunks = plan.number(locked, clock.now());
     }
     const messages = new MessageInsert(database.statementBytesMax, now);
     for (const { message, answer } of sending) {

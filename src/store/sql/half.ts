@@ -1,3 +1,4 @@
+import type { Clock } from '../../message/clock.js';
 import type { Outcome } from '../../message/problem.js';
 import type { AppendItem, HalfStore, PreparedTransaction, PrepareItem } from '../half-store.js';
 import { appendItems, type Appended } from './append.js';
@@ -22,10 +23,10 @@ export class SqlHalfStore implements HalfStore {
     return outcomes;
   }
 
-  async append(items: AppendItem[], now: number, deleteAfterMs: number): Promise<Appended> {
+  async append(items: AppendItem[], clock: Clock, deleteAfterMs: number): Promise<Appended> {
     const { database, topics, preparedHere } = this;
     const appended = await appendItems(
-      { database, topics, preparedHere, turn: this.turn++, now, deleteAfterMs },
+      { database, topics, preparedHere, turn: this.turn++, clock, now: clock.now(), deleteAfterMs },
       items,
     );
     for (const item of items) if (item.kind !== 'send') preparedHere.forget(item.transactionId);

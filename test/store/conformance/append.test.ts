@@ -1,5 +1,6 @@
 import { orderingKeyHash, shardOfKeyHash } from '../../../src/message/ordering-key.js';
 import type { MessageStore } from '../../../src/store/message-store.js';
+import type { SqlDatabase } from '../../../src/store/sql/database.js';
 import { describeEachStore } from '../databases.js';
 import {
   append,
@@ -19,12 +20,12 @@ import {
 
 describeEachStore('HalfStore.append', (open, kind) => {
   let store: MessageStore;
+  let database: SqlDatabase;
   let statementBytesMax: number;
 
   beforeAll(async () => {
-    const opened = await open();
-    store = opened.store;
-    ({ statementBytesMax } = opened.database);
+    ({ store, database } = await open());
+    ({ statementBytesMax } = database);
   });
 
   it('commits: every message is in the log once, where the answer says', async () => {
@@ -32,7 +33,7 @@ describeEachStore('HalfStore.append', (open, kind) => {
     const other = await makeTopic(store);
     const messages = [message(topic), message(other, { tag: 'a', orderingKey: 'k' }), message(topic)];
     const id = await prepared(store, messages);
-    const { outcomes, chunks } = await store.half.append([commit(id)], 2_000, dayMs);
+    const { outcomes, chunks } = await store.half.append([commit(id)], { now: () => 2_000 }, dayMs);
     const result = valueOf(outcomes[0]);
     expect(result.transaction).toEqual({ id, state: 'committed', resolvedBy: 'client', resolvedAt: 2_000 });
     expect(result.repeated).toBe(false);
@@ -120,7 +121,7 @@ describeEachStore('HalfStore.append', (open, kind) => {
     const mixed = keyed.flatMap((given, index) => [given, plain[index]!]);
     const { outcomes, chunks } = await store.half.append(
       [send(...mixed.slice(0, 7)), send(...mixed.slice(7))],
-      5_000,
+      { now: () => 5_000 },
       dayMs,
     );
     expect(endings(outcomes)).toEqual(['ok', 'ok']);
@@ -148,7 +149,7 @@ describeEachStore('HalfStore.append', (open, kind) => {
     const messages = Array.from({ length: 2_300 }, () => message(topic));
     const { chunks } = await store.half.append(
       [send(...messages.slice(0, 1_000)), send(...messages.slice(1_000, 2_000)), send(...messages.slice(2_000))],
-      1_000,
+      { now: () => 1_000 },
       dayMs,
     );
     expect(chunks.map(({ firstOffset, refs }) => [firstOffset, refs.length])).toEqual([
@@ -282,8 +283,32 @@ describeEachStore('HalfStore.append', (open, kind) => {
     expect(chunks.map(({ appendedAt }) => appendedAt)).toEqual([9_000, 9_000, 9_500]);
   });
 
+  it('gives a batch that waited for a shard the time at which it got it', async () => {
+    const topic = await makeTopic(store, 1);
+    let locked!: () => void;
+    let release!: () => void;
+    const holds = new Promise<void>((resolve) => (locked = resolve));
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const holder = database.transaction(async (session) => {
+      const sql = `SELECT shard FROM halfbox_shard WHERE topic = ?${database.dialect.forUpdate}`;
+      await session.run({ sql, params: [topic] });
+      locked();
+      await released;
+    });
+    await holds;
+    let time = 2_000;
+    const waiting = store.half.append([send(message(topic))], { now: () => time }, dayMs);
+    time = 9_000;
+    release();
+    await holder;
+    const { chunks } = await waiting;
+    expect(chunks.map(({ appendedAt }) => appendedAt)).toEqual([9_000]);
+    const [stored] = await store.lanes.readLog(topic, 0, 0, 10);
+    expect(stored?.appendedAt).toBe(9_000);
+  });
+
   it('does nothing for an empty batch', async () => {
-    expect(await store.half.append([], 1_000, dayMs)).toEqual({ outcomes: [], chunks: [] });
+    expect(await store.half.append([], { now: () => 1_000 }, dayMs)).toEqual({ outcomes: [], chunks: [] });
   });
 });
 

@@ -47,7 +47,7 @@ describeEachStore('catalog', (open) => {
   });
 
   const send = async (...messages: IdentifiedMessage[]) => {
-    const { outcomes } = await store.half.append([{ kind: 'send', messages }], await store.now(), 1_000);
+    const { outcomes } = await store.half.append([{ kind: 'send', messages }], { now: Date.now }, 1_000);
     return outcomes[0]!;
   };
   const prepare = async (id: string, producer: string, topic: string) => {

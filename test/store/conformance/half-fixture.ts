@@ -65,7 +65,7 @@ export function endings(outcomes: Outcome<{ repeated: boolean }>[]): string[] {
 
 /** Appends and answers the outcomes only. */
 export async function append(store: MessageStore, items: AppendItem[], now = 1_000): Promise<Outcome<AppendResult>[]> {
-  return (await store.half.append(items, now, dayMs)).outcomes;
+  return (await store.half.append(items, { now: () => now }, dayMs)).outcomes;
 }
 
 /** Prepares one transaction and answers its id. */

@@ -152,7 +152,7 @@ describeEachStore('Races in the half store', (open, kind) => {
         );
         const half = message(topic);
         items.push(commit(await prepared(nodeOf(writer), [half])) as (typeof items)[number]);
-        const { outcomes } = await nodeOf(writer).half.append(items, Date.now(), dayMs);
+        const { outcomes } = await nodeOf(writer).half.append(items, { now: Date.now }, dayMs);
         written.push(...outcomes.flatMap((outcome) => valueOf(outcome).messages.map(({ id }) => id)));
       }
     };
