@@ -137,9 +137,14 @@ export class Fence implements Answerer, BackgroundService {
     return row?.outcome;
   }
 
+  /** Whether {@link enter} rejected because there is a row. */
+  isTaken(error: unknown): boolean {
+    return isDuplicateKey(this.#dialect, error);
+  }
+
   /** Why {@link enter} rejected with `error`, by what the row said after the rollback. */
   refusal(transactionId: string, error: unknown, outcome: Outcome | undefined): unknown {
-    if (outcome === undefined || !isDuplicateKey(this.#dialect, error)) return error;
+    if (outcome === undefined || !this.isTaken(error)) return error;
     return outcome === 'committed' ? new TransactionRepeated(transactionId) : new TransactionFenced(transactionId);
   }
 

@@ -25,6 +25,8 @@ export interface LocalConnection {
   readonly mayBeCommitted: boolean;
   /** Resolves when the database has confirmed the ROLLBACK, of all transactions that were begun within it too. */
   rollback(): Promise<void>;
+  /** Whether {@link rollback} rejects after the work has ended the transaction by a statement, instead of doing nothing. */
+  readonly needsTransactionToRollBack: boolean;
   /** Gives the connection back, after its transaction has ended. Statements of the work that come later fail. */
   release(): Promise<void>;
   /**
@@ -72,6 +74,8 @@ abstract class TransactionConnection {
 }
 
 class PooledConnection extends TransactionConnection implements LocalConnection {
+  readonly needsTransactionToRollBack = false;
+
   begin(isolation?: Isolation): Promise<void> {
     return this.runner.startTransaction(isolation);
   }
@@ -88,6 +92,10 @@ class PooledConnection extends TransactionConnection implements LocalConnection 
 }
 
 class SqliteConnection extends TransactionConnection implements LocalConnection {
+  readonly needsTransactionToRollBack = true;
+
+  #hasBegun = false;
+
   constructor(
     private readonly turns: SqliteTurns,
     runner: QueryRunner,
@@ -95,8 +103,33 @@ class SqliteConnection extends TransactionConnection implements LocalConnection 
     super(runner);
   }
 
-  begin(): Promise<void> {
-    return this.runner.startTransaction();
+  /**
+   * With the lock to write from the start, by a statement that does not outlive a busy file: with libsql a prepared one stays
+   * half done until it is collected, and its connection cannot commit meanwhile.
+   */
+  async begin(): Promise<void> {
+    const { runner } = this;
+    const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>;
+    const { databaseConnection } = runner.dataSource.driver as unknown as {
+      databaseConnection: { exec(sql: string): void };
+    };
+    const queryToBegin = async (...args: unknown[]): Promise<unknown> => {
+      // The driver's refusal of a runner that was given up meanwhile counts here too.
+      if (args[0] !== 'BEGIN TRANSACTION' || runner.isReleased) return query(...args);
+      databaseConnection.exec('BEGIN IMMEDIATE');
+      this.#hasBegun = true;
+      return undefined;
+    };
+    runner.query = queryToBegin as typeof runner.query;
+    try {
+      await runner.startTransaction();
+    } finally {
+      runner.query = query as typeof runner.query;
+    }
+  }
+
+  override async rollback(): Promise<void> {
+    if (this.#hasBegun) await super.rollback();
   }
 
   async release(): Promise<void> {
@@ -105,6 +138,10 @@ class SqliteConnection extends TransactionConnection implements LocalConnection 
 
   /** Statements of SQLite have ended when they are answered, so that a rollback that went well is certain. */
   async discard(): Promise<boolean> {
+    if (!this.#hasBegun) {
+      this.turns.end(this.runner);
+      return true;
+    }
     // One that the work has ended may be committed.
     let isCertain = this.runner.isTransactionActive;
     try {

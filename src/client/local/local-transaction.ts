@@ -162,8 +162,7 @@ export class LocalTransaction {
     if (this.#isBusy) return { error, isRolledBack: await connection.discard() };
     try {
       await this.#inEndTime(connection.rollback());
-      // Somebody may have committed under this id: another attempt, or the work itself.
-      const outcome = await this.#inEndTime(this.#outcome(connection, failure instanceof NotEntered));
+      const outcome = await this.#inEndTime(this.#outcome(connection, failure));
       if (failure instanceof NotEntered) error = fence.refusal(this.id, error, outcome);
       await connection.release();
       return { error, isRolledBack: outcome !== 'committed' };
@@ -173,14 +172,13 @@ export class LocalTransaction {
     }
   }
 
-  /** @param isUnentered where its row could not be written, as without the table, nothing of this attempt is committed */
-  async #outcome({ runner }: LocalConnection, isUnentered: boolean): Promise<Outcome | undefined> {
-    try {
-      return await beyondWork(() => this.parts.fence.outcome(runner, this.id));
-    } catch (error) {
-      if (isUnentered) return undefined;
-      throw error;
-    }
+  /** Somebody may have committed under this id: another attempt, or the work itself. */
+  async #outcome(connection: LocalConnection, failure: unknown): Promise<Outcome | undefined> {
+    const { fence } = this.parts;
+    // Nothing is read without need: on a connection that has found the SQLite file busy, a read's lock would stay.
+    const isNeeded =
+      failure instanceof NotEntered ? fence.isTaken(failure.cause) : !connection.needsTransactionToRollBack;
+    return isNeeded ? beyondWork(() => fence.outcome(connection.runner, this.id)) : undefined;
   }
 
   /** @param isFenced false: nothing was prepared, and no fence row is to stay */

@@ -54,7 +54,7 @@ export class SqliteFenceRows implements FenceRows {
   purge(keptMs: number, max: number): Promise<number> {
     const old = `SELECT transaction_id FROM ${this.#table} WHERE created_at < ${databaseNow.sqlite} - ? LIMIT ?`;
     const remove = `DELETE FROM ${this.#table} WHERE transaction_id IN (${old})`;
-    return this.#whenFree((handle) => handle.prepare(remove).run(keptMs, max).changes);
+    return this.#whenFree((handle) => inTransaction(handle, () => handle.prepare(remove).run(keptMs, max).changes));
   }
 
   async close(): Promise<void> {
@@ -94,6 +94,7 @@ export class SqliteFenceRows implements FenceRows {
   }
 }
 
+/** With the lock from the start: a statement that finds the file busy would stay half done, and keep each later read's lock. */
 function inTransaction<Result>(handle: Handle, act: () => Result): Result {
   handle.exec('BEGIN IMMEDIATE');
   try {

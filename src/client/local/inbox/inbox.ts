@@ -138,7 +138,6 @@ export class Inbox implements BackgroundService {
     let once: Once<Result> = { done: false };
     try {
       open.guard(connection.runner);
-      await connection.begin(this.options.isolation);
       if (await this.#insert(connection, group, key)) {
         once = { done: true, result: await open.run(async () => work(connection.manager)) };
         open.close();
@@ -172,8 +171,10 @@ export class Inbox implements BackgroundService {
     );
   }
 
-  async #insert({ runner }: LocalConnection, group: string, key: string): Promise<boolean> {
+  async #insert(connection: LocalConnection, group: string, key: string): Promise<boolean> {
+    const { runner } = connection;
     try {
+      await connection.begin(this.options.isolation);
       return await this.#table().rows.insert(runner, group, key, this.#lockWaitMs);
     } catch (error) {
       throw new RowNotWritten(error);
