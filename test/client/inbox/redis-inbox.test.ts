@@ -18,7 +18,7 @@ describe('inbox in Redis', () => {
   });
   afterAll(() => redis.quit());
 
-  const keyOf = (id: string) => `halfbox:inbox:g:id:${id}`;
+  const keyOf = (id: string) => `halfbox:inbox:g:id:orders/${id}`;
 
   test('the first delivery runs, a repeat does not, until the retention ends', async () => {
     const m = message();
