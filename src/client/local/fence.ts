@@ -21,7 +21,7 @@ const marginMs = 5_000;
 
 /** How a fence is set up. Every instance of an application needs the same times. */
 export interface FenceOptions {
-  /** Id of this process among the instances of its producer. */
+  /** Id of this process, unique among the live instances of its producer. */
   instance: string;
   /**
    * The longest that a local transaction may take, from before its prepare to its COMMIT. Only after it a transaction of another
