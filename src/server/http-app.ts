@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
 import { CallerGuard } from '../api/caller.js';
 import { ChangeNotice } from '../api/change-notice.js';
 import { controllers } from '../api/controllers.js';
@@ -37,6 +38,20 @@ class ApiModule {
   }
 }
 
+/**
+ * A scope of the server for Nest: the hooks that Nest adds run for its own routes, and for paths that nobody serves, and
+ * the direct routes are free of them. In an object, since an instance of Fastify can be awaited: one that is answered by
+ * itself would become the server.
+ */
+async function ownScope(server: FastifyInstance): Promise<{ scope: FastifyInstance }> {
+  const made: FastifyInstance[] = [];
+  await server.register((scope, _options, done) => {
+    made.push(scope);
+    done();
+  });
+  return { scope: made[0]! };
+}
+
 const Factory = NestFactory.constructor as new () => typeof NestFactory;
 
 /** The HTTP contract, ready to be injected into or to listen. */
@@ -58,11 +73,12 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
   await addStreamRoute(server, services);
   const { logger, streams } = services;
   streams.askOthersBy(new NodeAsker(nodes, logger, streams.settings.askTimeoutMs));
+  const { scope } = await ownScope(server);
   const app = await buildQuietly(async () => {
     // A factory of its own: the shared one remembers options, which an application around this broker sets otherwise.
     const built = await new Factory().create<NestFastifyApplication>(
       ApiModule.over(services, nodes),
-      new FastifyAdapter(server),
+      new FastifyAdapter(scope),
       { bodyParser: false, abortOnError: false, autoFlushLogs: false },
     );
     built.useGlobalFilters(new ProblemFilter(routes, services.logger));

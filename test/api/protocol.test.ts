@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { once } from 'node:events';
+import type { FastifyAdapter } from '@nestjs/platform-fastify';
 import { endpoints } from '../../src/api/endpoints.js';
 import { RunningBroker, type Answer } from './running-broker.js';
 
@@ -29,6 +30,19 @@ describe('what every request meets', () => {
     await once(socket, 'close');
     return Buffer.concat(received).toString();
   };
+
+  it("the calls of every message do not meet Nest's hooks", async () => {
+    const seen: string[] = [];
+    const adapter = broker.node.http.app.getHttpAdapter() as FastifyAdapter;
+    adapter.setOnRequestHook((request, _reply, done) => {
+      seen.push(String(request.url));
+      done();
+    });
+    await broker.call('POST', '/v1/messages', { topic: 'orders', body: 1 });
+    await broker.get('/v1/topics/orders');
+    await broker.get('/v1/nothing');
+    expect(seen).toEqual(['/v1/topics/orders', '/v1/nothing']);
+  });
 
   it('an unknown path is 404, a known one with another method 405 with Allow', async () => {
     for (const path of ['/', '/v1', '/v1/nothing', '/v1/transactions/', '/V1/transactions', '/v1/transactions/a/b/c']) {
