@@ -1,3 +1,4 @@
+import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { bounds } from '../message/bounds.js';
 import { ApiKeys } from './api-keys.js';
@@ -109,9 +110,12 @@ export function completeSettings(options: SettingOptions): Settings {
   const parsed = schema.safeParse(options);
   if (!parsed.success) {
     throw new SettingsError(
-      parsed.error.issues.map(({ path: [setting, ...inside], message }) =>
-        [variableOf(String(setting ?? '')), ...(inside.length > 0 ? [inside.join('.')] : []), message].join(': '),
-      ),
+      parsed.error.issues.flatMap((issue) => {
+        const [setting, ...inside] = issue.path;
+        if (setting === undefined && issue.code === 'unrecognized_keys') return issue.keys.map(unknownOption);
+        const where = inside.length > 0 ? `${inside.join('.')}: ` : '';
+        return `${variableOf(String(setting ?? ''))}: ${where}${issue.message}`;
+      }),
     );
   }
   const onLoopback = isLoopback(parsed.data.host);
@@ -128,6 +132,10 @@ export function completeSettings(options: SettingOptions): Settings {
     autoCreate: parsed.data.autoCreate ?? onLoopback,
     allowPrivateTargets: parsed.data.allowPrivateTargets ?? onLoopback,
   };
+}
+
+function unknownOption(name: string): string {
+  return `${name}: unknown option; did you mean ${closest(name, Object.keys(settingSchemas))}?`;
 }
 
 function readApiKeys(text: string | undefined): ApiKeys {

@@ -47,6 +47,15 @@ describe('settings', () => {
     expect(settings.redisUrl).toBeUndefined();
   });
 
+  it('names the right option to programs that give a wrong one', () => {
+    const wrong = { storeURL: 'sqlite:x.db', prot: 1 } as object;
+    expect(() => completeSettings(wrong)).toThrow(
+      expect.objectContaining({
+        problems: ['storeURL: unknown option; did you mean storeUrl?', 'prot: unknown option; did you mean port?'],
+      }),
+    );
+  });
+
   it.each([
     [
       { HALFBOX_CHECK_INTERVALL_MS: '1000' },

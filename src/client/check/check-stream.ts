@@ -7,6 +7,8 @@ import { QuestionQueue } from './question-queue.js';
 
 /** A connection that lasted so long was a good one: the next wait is the shortest again. */
 const goodAfterMs = 1_000;
+/** So many failures in a row, each endpoint at least once, are no short absence, as of a broker that restarts. */
+const toldAfterFailures = 5;
 
 /**
  * Lets the brokers ask this process how its transactions ended: a WebSocket that it holds open to one of them, so that it
@@ -24,6 +26,7 @@ export class CheckStream {
   #connectedAt = 0;
   #lastTried: string | undefined;
   #failures = 0;
+  #toldUnreachable = false;
   #timer: NodeJS.Timeout | undefined;
   #started = false;
   #closing: Promise<void> | undefined;
@@ -74,6 +77,7 @@ export class CheckStream {
   #connectTo(url: string): void {
     const { producer, instance, apiKey, connectTimeoutMs } = this.#options;
     this.#lastTried = url;
+    let wasRefused = false;
     const connection: CheckConnection = new CheckConnection({
       url,
       producer,
@@ -83,10 +87,14 @@ export class CheckStream {
       onOpen: () => this.#opened(url),
       onQuestion: (id, question) => void this.#answer(connection, id, question),
       onRefused: (error) => {
+        wasRefused = true;
         this.#logger.warn({ err: error, url, producer }, 'a broker refused a check stream');
         this.events.emit('refused', { url, error });
       },
-      onEnd: (code, reason) => this.#ended(url, code, reason),
+      onEnd: (code, reason) => {
+        this.#ended(url, code, reason);
+        if (!wasRefused) this.#tellUnreachable();
+      },
     });
     this.#connection = connection;
   }
@@ -94,6 +102,8 @@ export class CheckStream {
   #opened(url: string): void {
     this.#connectedTo = url;
     this.#connectedAt = performance.now();
+    if (this.#toldUnreachable) this.#logger.info({ url }, 'a broker can be reached again');
+    this.#toldUnreachable = false;
     this.events.emit('connected', { url });
   }
 
@@ -106,6 +116,15 @@ export class CheckStream {
     if (wasConnected) this.events.emit('disconnected', { url, code, reason });
     else this.#logger.debug({ url, reason }, 'a broker could not be reached for a check stream');
     this.#connectLater();
+  }
+
+  /** Once, until a broker has been reached: an application with a wrong endpoint may not send for hours. */
+  #tellUnreachable(): void {
+    const { producer, endpoints } = this.#options;
+    const urls = endpoints();
+    if (this.#toldUnreachable || this.#failures < Math.max(toldAfterFailures, urls.length)) return;
+    this.#toldUnreachable = true;
+    this.#logger.warn({ endpoints: urls, producer }, 'no broker can be reached to be asked by: open transactions wait');
   }
 
   /** Shortly at first, so that not all clients of a stopped broker come at the same moment. */

@@ -5,6 +5,7 @@ import { WebSocketServer } from 'ws';
 import { CheckStream } from '../../../src/client/check/check-stream.js';
 import type { CheckStreamOptions } from '../../../src/client/check/check-stream-options.js';
 import type { Answer, Answerer, Question } from '../../../src/client/check/answerer.js';
+import { silentLogger, type Logger } from '../../../src/runtime/logger.js';
 import { RunningBroker } from '../../api/running-broker.js';
 import { until } from '../../queue/until.js';
 
@@ -251,6 +252,28 @@ describe('CheckStream', () => {
     const count = refusals.length;
     await guarded.stop();
     expect([refusals.length, admitted.connectedTo]).toEqual([count, undefined]);
+  });
+
+  it('says once that no broker can be reached, and that one can be again', async () => {
+    const said: string[] = [];
+    const say = (_: unknown, message: string) => void said.push(message);
+    let url = 'http://127.0.0.1:1';
+    const stream = connect('shop', 's1', {
+      answerer: new Asked(() => 'commit'),
+      endpoints: () => [url],
+      reconnectMsMin: 1,
+      reconnectMsMax: 5,
+      logger: { ...silentLogger, warn: say, info: say } as Logger,
+    });
+    await until('a word', () => said.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    url = broker.url;
+    await until('a connection', () => stream.connectedTo);
+    expect(said).toEqual([
+      'no broker can be reached to be asked by: open transactions wait',
+      'a broker can be reached again',
+    ]);
+    await stream.close();
   });
 
   it('spreads over the brokers that are left when the one it was connected to is no more among them', async () => {
