@@ -73,7 +73,7 @@ module.exports = {
     },
     onlyIn('prom-client-in-metrics', '^src/metrics/', 'prom-client'),
     onlyIn('bull-in-its-engine', '^src/(queue/bull|client/consume)/', 'bull'),
-    onlyIn('typeorm-in-the-store', '^(src/(store|client/local|nest)|migrations)/', 'typeorm'),
+    onlyIn('typeorm-in-the-store', '^(src/(store|client/(local|application)|nest)|migrations)/', 'typeorm'),
     onlyIn('microservices-at-the-edge', '^src/(server/microservices|nest|testing)/', '@nestjs/microservices|rxjs'),
     onlyIn('nest-at-the-edge', '^src/(api|server|nest|testing|main\\.ts$|index\\.ts$)', '@nestjs|nestjs-[a-z]+'),
     {

@@ -1,5 +1,8 @@
 /** What a producer or consumer imports from `halfbox/client`. It needs no NestJS. */
 export { connect, Connection } from './connect.js';
+export { OpenedProducer, type OpenOptions } from './application/opened-producer.js';
+export type { ApplicationProducerOptions } from './application/application-producer-options.js';
+export type { ForwardedOutboxOptions } from './application/forwarded-outbox.js';
 export { EndpointsCaller, type EndpointsCallerOptions } from './broker/endpoints-caller.js';
 export { HttpCaller, type HttpCallerOptions } from './broker/http-caller.js';
 export { HalfboxClient, type CallOptions } from './broker/halfbox-client.js';

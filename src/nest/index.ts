@@ -23,8 +23,6 @@ export {
   type EmbeddedClientOptions,
   type HalfboxClientModuleOptions,
   type HalfboxProducerOptions,
-  type InboxModuleOptions,
-  type OutboxModuleOptions,
   type RemoteClientOptions,
 } from './client/client-options.js';
 export { HalfboxClientModule } from './client/halfbox-client-module.js';

@@ -62,6 +62,11 @@ export class EndpointsCaller implements Caller {
     return (well.length > 0 ? well : this.#fallbacks()).map(({ url }) => url);
   }
 
+  /** For what goes to the same brokers by another way than a call. */
+  get apiKey(): string | undefined {
+    return this.options.apiKey;
+  }
+
   async call(call: Call): Promise<CallAnswer> {
     const endpoint = this.#choose(call.avoid);
     if (!endpoint) {

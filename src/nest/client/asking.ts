@@ -7,9 +7,7 @@ import { ProducerRegistration, type CheckBackWay } from './producer-registration
 import type { WiredProducer } from './wired-producer.js';
 
 /** The way from the application to its brokers. */
-export type Way =
-  | { caller: Caller; broker: () => HalfboxBroker; endpoints?: undefined; apiKey?: undefined }
-  | { caller: EndpointsCaller; broker?: undefined; apiKey: string | undefined };
+export type Way = { caller: Caller; broker: () => HalfboxBroker } | { caller: EndpointsCaller; broker?: undefined };
 
 /** Lets the brokers ask one producer, in the way that its options say, from `open` to `close`. */
 export class Asking {
@@ -63,10 +61,10 @@ export class Asking {
       const unregister = way.broker().node.broker.answerers.register(producer, instance, answerer);
       this.#close = async () => unregister();
     } else {
-      const { caller, apiKey } = way;
+      const { caller } = way;
       const stream = new CheckStream({
         endpoints: () => caller.endpoints,
-        apiKey,
+        apiKey: caller.apiKey,
         producer,
         instance,
         answerer,

@@ -135,7 +135,7 @@ export class HalfboxClientCore {
     }
     if (!options.endpoints) throw new TypeError('HalfboxClientModule: give endpoints, or embedded: true');
     const { endpoints, apiKey, connection } = options;
-    return { caller: new EndpointsCaller({ ...connection, endpoints, apiKey, logger: this.#logger }), apiKey };
+    return { caller: new EndpointsCaller({ ...connection, endpoints, apiKey, logger: this.#logger }) };
   }
 
   #embedded(): HalfboxBroker {

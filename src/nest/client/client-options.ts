@@ -1,30 +1,9 @@
 import type { DataSource } from 'typeorm';
-import type {
-  EndpointsCallerOptions,
-  InboxOptions,
-  OutboxForwarderOptions,
-  OutboxOptions,
-  ProducerSettings,
-  RedisInboxOptions,
-  SendSettingOptions,
-} from '../../client/index.js';
+import type { ApplicationProducerOptions, EndpointsCallerOptions } from '../../client/index.js';
 import type { Logger } from '../../runtime/logger.js';
 
-/** An outbox, and what forwards it from this process. */
-export interface OutboxModuleOptions
-  extends
-    OutboxOptions,
-    Omit<OutboxForwarderOptions, 'dataSource' | 'sender' | 'outbox' | 'instance' | 'clock' | 'logger'> {
-  /** False: other processes forward what this one writes. Default true. */
-  forward?: boolean | undefined;
-}
-
-export type InboxModuleOptions = Omit<InboxOptions, 'logger'>;
-
 /** One producer of this application. */
-export interface HalfboxProducerOptions extends SendSettingOptions {
-  /** Its name, 1..64 of `[A-Za-z0-9_-]`: the same in every instance of the application. */
-  producer: string;
+export interface HalfboxProducerOptions extends ApplicationProducerOptions {
   /**
    * The application's database, for `sendInTransaction` and `transaction`: a TypeORM DataSource, the name of one of
    * `@nestjs/typeorm`, or `true` for its default one. Check-backs are then answered from its table `halfbox_fence`.
@@ -45,20 +24,12 @@ export interface HalfboxProducerOptions extends SendSettingOptions {
    * application's bootstrap on. At the shutdown what this process has written is sent first, as far as `closeTimeoutMs`
    * allows. One producer of a database has one.
    */
-  outbox?: boolean | OutboxModuleOptions | undefined;
+  outbox?: ApplicationProducerOptions['outbox'];
   /**
    * Makes the injectable `Inbox` on the `dataSource`, and deletes its old rows from the application's bootstrap on. With
    * `redis` (a client that the application has, and closes) it is the weak `RedisInbox` instead, which needs no `dataSource`.
    */
-  inbox?: boolean | InboxModuleOptions | RedisInboxOptions | undefined;
-  /** The longest that a local transaction may take. Default 60,000. The same in every instance. */
-  localTransactionMsMax?: number | undefined;
-  /** How long rows of `halfbox_fence` are kept. Default 30 days. The same in every instance. */
-  fenceRetentionMs?: number | undefined;
-  /** Names this process, 1..64 of `[A-Za-z0-9_.:-]`. Default: a new UUIDv7. */
-  instance?: string | undefined;
-  /** Told of each one-way message that was dropped. */
-  onDrop?: ProducerSettings['onDrop'];
+  inbox?: ApplicationProducerOptions['inbox'];
 }
 
 interface Common extends HalfboxProducerOptions {

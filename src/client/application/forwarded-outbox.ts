@@ -1,17 +1,27 @@
 import type { DataSource } from 'typeorm';
-import { Outbox, OutboxForwarder, type Producer } from '../../client/index.js';
 import type { Logger } from '../../runtime/logger.js';
-import type { OutboxModuleOptions } from './client-options.js';
+import { OutboxForwarder, type OutboxForwarderOptions } from '../local/outbox/forwarder.js';
+import { Outbox, type OutboxOptions } from '../local/outbox/outbox.js';
+import type { Producer } from '../producer/producer.js';
+
+/** An outbox, and what forwards it from this process. */
+export interface ForwardedOutboxOptions
+  extends
+    OutboxOptions,
+    Omit<OutboxForwarderOptions, 'dataSource' | 'sender' | 'outbox' | 'instance' | 'clock' | 'logger'> {
+  /** False: other processes forward what this one writes. Default true. */
+  forward?: boolean | undefined;
+}
 
 /** A producer's outbox, and what forwards it through that producer. */
-export class WiredOutbox {
+export class ForwardedOutbox {
   readonly outbox: Outbox;
   #forwarder: OutboxForwarder | undefined;
 
-  /** @param dataSource finds the application's database, which is not known before the application has been built */
+  /** @param dataSource finds the application's database, when it is first used */
   constructor(
     private readonly producer: Producer,
-    private readonly options: OutboxModuleOptions,
+    private readonly options: ForwardedOutboxOptions,
     private readonly dataSource: () => DataSource,
     private readonly logger: Logger,
   ) {
