@@ -17,7 +17,10 @@ export interface EngineOutcome {
 export interface EngineQueue {
   /** Adds jobs in one go, in their order. A job whose id is there already is left as it is. Throws when some may not have been added. */
   enqueue(jobs: EngineJob[]): Promise<void>;
-  /** Jobs that have ended, up to `max`, oldest first among those that succeeded and among those that failed; they are given again until removed. */
+  /**
+   * Jobs that have ended, up to `max`, oldest first (by the millisecond) among those that succeeded and among those that
+   * failed; they are given again until removed.
+   */
   drain(max: number): Promise<EngineOutcome[]>;
   /** Forgets ended jobs, after their outcomes were stored. Others are left as they are. */
   remove(ids: string[]): Promise<void>;

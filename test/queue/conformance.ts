@@ -163,7 +163,8 @@ export function queueEngineConformance(
       const ids = ['ended:0:1', 'running:0:1', 'mine:0:1', 'old:0:1', 'older:0:1'];
       expect(await queue.missing(ids)).toEqual(['old:0:1', 'older:0:1']);
       open();
-      expect((await drained(3)).map(({ id }) => id)).toEqual(['ended:0:1', 'running:0:1', 'mine:0:1']);
+      // Sorted: an engine tells the ages of outcomes by the millisecond, and the last two may end within one.
+      expect((await drained(3)).map(({ id }) => id).sort()).toEqual(['ended:0:1', 'mine:0:1', 'running:0:1']);
     });
 
     it('wakes when a job has ended, until the listener is removed', async () => {
