@@ -3,14 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
-import {
-  CheckStream,
-  connect,
-  Fence,
-  HalfboxClientTables1700000000101,
-  SqlLocalTransactions,
-  TransactionSender,
-} from 'halfbox/client';
+import { connect, HalfboxClientTables1700000000101 } from 'halfbox/client';
 import { DataSource } from 'typeorm';
 
 const {
@@ -38,22 +31,9 @@ const database = await new DataSource({
   migrationsRun: true,
 }).initialize();
 
-// This process among all that run this service: who prepared a transaction is asked about it first.
-const instance = randomUUID();
 const halfbox = connect({ endpoints: [BROKER_URL] });
-const fence = new Fence(database, { instance });
-const transactions = new TransactionSender(halfbox.caller);
-const localTransactions = new SqlLocalTransactions(fence, transactions, { producer: 'shop' });
-const shop = halfbox.producer('shop', { instance, transactions, localTransactions });
-// The brokers ask over this stream how silent transactions ended; the fence answers from the database.
-const stream = new CheckStream({
-  endpoints: () => halfbox.caller.endpoints,
-  producer: 'shop',
-  instance,
-  answerer: fence,
-});
-fence.start();
-stream.start();
+// Asked how a transaction ended, it answers from the database.
+const { producer: shop } = await halfbox.open({ producer: 'shop', dataSource: database });
 
 class CardRefused extends Error {}
 
@@ -84,8 +64,5 @@ server.listen(Number(PORT), '127.0.0.1', () => console.log('ready'));
 await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
 server.close();
 await once(server, 'close');
-await shop.close();
-await stream.close();
-await fence.stop();
 await halfbox.close();
 await database.destroy();
