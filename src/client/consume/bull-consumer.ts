@@ -105,7 +105,10 @@ export class BullConsumer<Body = unknown> {
     const settings: SubscriptionSettings = { ...subscription, mode: 'queue' };
     if (broadcasting === true) settings.expiresAfterIdleMs = 60_000;
     else if (broadcasting !== false) settings.expiresAfterIdleMs = broadcasting.expiresAfterIdleMs;
-    await subscribeFirmly(client, { topic, group: this.group }, settings, deadline, this.#ending.signal);
+    const { signal } = this.#ending;
+    await subscribeFirmly(client, { topic, group: this.group }, settings, deadline, signal, (error) =>
+      tell(this.options, error, { during: 'subscribe' }),
+    );
   }
 
   async #ready(queue: Bull.Queue, deadline: number): Promise<void> {

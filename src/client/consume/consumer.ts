@@ -96,10 +96,12 @@ export class Consumer<Body = unknown> {
 
   /**
    * Resolves when the subscription exists and messages are being received: what is committed from then on is delivered.
-   * Rejects with `BrokerRefused`, or with `BrokerUnreachable` when no broker answered within `startMs`.
+   * Rejects with `BrokerRefused`, or with `BrokerUnreachable` when no broker answered within `startMs`. Resolves also when
+   * it was stopped meanwhile.
    */
   async start(): Promise<void> {
     await this.#subscribe();
+    if (this.#ending.signal.aborted) return;
     this.#receiver.start();
   }
 
@@ -119,7 +121,10 @@ export class Consumer<Body = unknown> {
     if (broadcasting === true) settings.expiresAfterIdleMs = Math.max(60_000, 2 * visibilityMs, 2 * waitMs);
     else if (broadcasting !== false) settings.expiresAfterIdleMs = broadcasting.expiresAfterIdleMs;
     const deadline = performance.now() + startMs;
-    await subscribeFirmly(client, { topic, group: this.group }, settings, deadline, this.#ending.signal);
+    const { signal } = this.#ending;
+    await subscribeFirmly(client, { topic, group: this.group }, settings, deadline, signal, (error) =>
+      this.#report(error, 'subscribe'),
+    );
   }
 
   /** How many messages to ask for; none until half of what may wait is begun, so that they come in batches. */

@@ -30,7 +30,8 @@ export function groupOfOwn(group: string): string {
 
 /**
  * Creates or replaces a subscription; tries again until the deadline (monotonic clock) while no broker answers. Rejects
- * with what the last try met, at once for a refusal that would be repeated.
+ * with what the last try met, at once for a refusal that would be repeated. Resolves without it when the signal is aborted.
+ * @param waiting told once what the first try met, when others follow
  */
 export async function subscribeFirmly(
   client: HalfboxClient,
@@ -38,14 +39,18 @@ export async function subscribeFirmly(
   settings: SubscriptionSettings,
   deadline: number,
   signal: AbortSignal,
+  waiting: (error: Error) => void,
 ): Promise<void> {
   for (let failures = 1; ; failures += 1) {
     try {
       return await client.putSubscription(topic, group, settings, { signal });
     } catch (error) {
+      if (signal.aborted) return;
       const waitMs = retryWaitMs(failures, error);
-      if (signal.aborted || !isPassing(error) || performance.now() + waitMs > deadline) throw error;
-      await wait(waitMs, undefined, { signal });
+      if (!isPassing(error) || performance.now() + waitMs > deadline) throw error;
+      if (failures === 1) waiting(error as Error);
+      // Ends early, and well, when the consumer is stopped: the next try finds that out.
+      await wait(waitMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }

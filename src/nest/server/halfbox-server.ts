@@ -100,7 +100,10 @@ export class HalfboxServer extends Server<HalfboxServerEvents, HalfboxStatus> im
     if (!this.messageHandlers.has(name)) this.messageHandlers.set(name, callback);
   }
 
-  /** Calls back when every handler's subscription exists and messages are received, or with what kept that from coming about. */
+  /**
+   * Calls back when every handler's subscription exists and messages are received, or with what kept that from coming about;
+   * when it is closed meanwhile, without an error.
+   */
   listen(callback: (error?: unknown) => void): void {
     this.#listen().then(
       () => callback(),
@@ -139,7 +142,12 @@ export class HalfboxServer extends Server<HalfboxServerEvents, HalfboxStatus> im
     if (endpoints !== undefined) this.#connection = connect({ ...connection, endpoints, apiKey });
     this.#consumers = this.#makeConsumers(this.options.client ?? this.#connection?.client);
     await Promise.all(this.#consumers.map((consumer) => consumer.start()));
-    this._status$.next('connected');
+    if (!this.#wasClosed()) this._status$.next('connected');
+  }
+
+  /** A stop may come while the start waits for a broker. */
+  #wasClosed(): boolean {
+    return this.#closing;
   }
 
   #makeConsumers(client: HalfboxClient | undefined): AnyConsumer[] {

@@ -272,6 +272,18 @@ describe('HalfboxServer', () => {
     expect(steps).toEqual(['start hooked', 'handled', 'end']);
   });
 
+  it('tells that no broker answers, and a close while it waits for one ends the start without an error', async () => {
+    const server = new HalfboxServer({ endpoints: ['http://127.0.0.1:9'], group: 'g' });
+    server.addHandler('orders', () => Promise.resolve(of(undefined)), true);
+    const told = new Promise<unknown>((resolve) =>
+      server.on('error', (error, { during }) => resolve([during, (error as { code?: string }).code])),
+    );
+    const listened = new Promise<unknown>((resolve) => server.listen(resolve));
+    expect(await told).toEqual(['subscribe', 'broker-unreachable']);
+    await server.close();
+    expect(await listened).toBeUndefined();
+  });
+
   describe('refuses to listen', () => {
     @Controller()
     class Requests {
