@@ -2,6 +2,7 @@ import { OpenedProducer, type OpenOptions } from './application/opened-producer.
 import type { Caller } from './broker/caller.js';
 import { EndpointsCaller, type EndpointsCallerOptions } from './broker/endpoints-caller.js';
 import { HalfboxClient } from './broker/halfbox-client.js';
+import { ProducerClosed } from './errors.js';
 import { Producer, type ProducerSettings } from './producer/producer.js';
 import type { AnyTopics, TopicMap } from './producer/topic-map.js';
 
@@ -11,6 +12,7 @@ export class Connection<Way extends Caller = Caller> {
   readonly client: HalfboxClient;
   readonly #producers = new Set<Pick<Producer, 'close'>>();
   readonly #opened = new Set<Pick<OpenedProducer, 'name' | 'outboxIn' | 'close'>>();
+  #isClosed = false;
 
   constructor(readonly caller: Way) {
     this.client = new HalfboxClient(caller);
@@ -22,12 +24,14 @@ export class Connection<Way extends Caller = Caller> {
    * transactions ended. One is enough for a process. Brokers that are away are connected to later.
    *
    * Rejects with `TablesMissing` where the database has not the tables of `HalfboxClientTables1700000000101`; with
-   * `TypeError` for options that do not fit together, and `RangeError` for one out of its bounds.
+   * `TypeError` for options that do not fit together, and `RangeError` for one out of its bounds; with
+   * `ProducerClosed` when the connection is closed.
    */
   async open<Topics extends TopicMap = AnyTopics>(
     this: Connection<EndpointsCaller>,
     options: OpenOptions,
   ): Promise<OpenedProducer<Topics>> {
+    if (this.#isClosed) throw new ProducerClosed(options.producer);
     const opened: OpenedProducer<Topics> = new OpenedProducer<Topics>(this.caller, options, () =>
       this.#opened.delete(opened),
     );
@@ -52,6 +56,7 @@ export class Connection<Way extends Caller = Caller> {
 
   /** Closes the producers, each within the time (10,000 ms where none is given), and then the connections. */
   async close(options: { timeoutMs?: number } = {}): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([...this.#producers, ...this.#opened].map((producer) => producer.close(options)));
     await this.caller.close();
   }

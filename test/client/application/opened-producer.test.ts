@@ -156,9 +156,10 @@ describe('Connection.open', () => {
     });
   });
 
-  it('does not open when its connection is closed meanwhile', async () => {
+  it('does not open when its connection is closed meanwhile, or before', async () => {
     const opening = open({ outbox: true });
     await Promise.all([expect(opening).rejects.toMatchObject({ code: 'producer-closed' }), halfbox.close()]);
+    await expect(open()).rejects.toMatchObject({ code: 'producer-closed' });
   });
 
   it.each<[string, () => Partial<OpenOptions>, string]>([
