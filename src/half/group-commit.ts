@@ -17,6 +17,9 @@ interface Waiting<Item, Result> {
   reject(error: unknown): void;
 }
 
+/** Callers of one batch from which on the next one is gathered for longer. */
+const crowd = 9;
+
 /**
  * Gathers items of concurrent callers into batches and answers each caller after its own batch is durable.
  * What arrives in one event-loop turn, or while the batches under way are being written, shares a batch.
@@ -25,6 +28,7 @@ export class GroupCommit<Item, Result> {
   #waiting: Waiting<Item, Result>[] = [];
   #running = 0;
   #scheduled = false;
+  #lastSize = 0;
 
   /**
    * @param write stores a batch; its outcomes are in the order of the items. When it throws, the whole batch failed.
@@ -49,10 +53,13 @@ export class GroupCommit<Item, Result> {
   #schedule(): void {
     if (this.#scheduled || this.#running >= this.bounds.concurrency || this.#waiting.length === 0) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    const begin = (): void => {
       this.#scheduled = false;
       while (this.#running < this.bounds.concurrency && this.#waiting.length > 0) void this.#run(this.#cut());
-    });
+    };
+    // After a batch of many callers, a turn more: the answers to them bring their next requests, which share a database transaction.
+    if (this.#lastSize < crowd) setImmediate(begin);
+    else setImmediate(() => setImmediate(begin));
   }
 
   #cut(): Waiting<Item, Result>[] {
@@ -70,6 +77,7 @@ export class GroupCommit<Item, Result> {
 
   async #run(batch: Waiting<Item, Result>[]): Promise<void> {
     this.#running += 1;
+    this.#lastSize = batch.length;
     try {
       this.onBatch(batch.length);
       const outcomes = await this.write(batch.map(({ item }) => item));

@@ -42,6 +42,23 @@ describe('GroupCommit', () => {
     await expect(Promise.all(second)).resolves.toEqual(['stored 4', 'stored 5']);
   });
 
+  it('gathers for a turn more after a batch of many callers', async () => {
+    const store = new HeldStore();
+    const commits = new GroupCommit(store.write, { ...wide, concurrency: 1 }, new PendingBudget(wide));
+    const many = Array.from({ length: 9 }, (_, item) => commits.add(item, 1));
+    await turn();
+    store.batches[0]!.finish();
+    await Promise.all(many);
+    const next = [commits.add(10, 1)];
+    await turn();
+    next.push(commits.add(11, 1));
+    expect(store.batches).toHaveLength(1);
+    await turn();
+    expect(store.batches[1]!.items).toEqual([10, 11]);
+    store.batches[1]!.finish();
+    await Promise.all(next);
+  });
+
   it('cuts batches at the bounds of items and bytes, and lets one oversized item go alone', async () => {
     const store = new HeldStore();
     const bounds = { itemsMax: 3, bytesMax: 10, concurrency: 9 };
