@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Caller } from '../broker/caller.js';
 import type { Message, MessagePlace, PreparedTransaction, ResolvedTransaction } from '../contract.js';
 import { ProducerClosed } from '../errors.js';
+import { groupPattern } from '../../message/names.js';
 import { newId } from '../../message/message-id.js';
 import { silentLogger, type Logger } from '../../runtime/logger.js';
 import { dropReason, noDrops, type Drop, type DropCounts } from './dropped.js';
@@ -63,7 +64,11 @@ export class Producer<Topics extends TopicMap = AnyTopics, Manager = unknown> {
   readonly #inHand = new Set<Promise<unknown>>();
   #isClosed = false;
 
+  /** @throws TypeError for a name that no producer can have; RangeError for an option beyond its bounds */
   constructor(private readonly options: ProducerOptions<Manager>) {
+    if (typeof options.name !== 'string' || !groupPattern.test(options.name)) {
+      throw new TypeError(`'${String(options.name)}' is no name of a producer: 1 to 64 letters, digits, _ and -`);
+    }
     const settings = completeSendSettings(options);
     this.name = options.name;
     this.instance = options.instance ?? newId();

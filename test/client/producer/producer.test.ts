@@ -39,6 +39,12 @@ describe('Producer', () => {
     return seen;
   };
 
+  it('refuses a name that the broker would refuse later', () => {
+    for (const name of ['my shop', '', 'a.b', 'x'.repeat(65), undefined as unknown as string]) {
+      expect(() => new Producer({ name, caller })).toThrow(/is no name of a producer/);
+    }
+  });
+
   it('answers where one message went, and where each of several went', async () => {
     const place = await producer.send({ topic: 'places', body: 1 });
     expect(place).toEqual({ id: expect.any(String), topic: 'places', shard: expect.any(Number), offset: 0 });
