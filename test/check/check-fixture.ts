@@ -85,11 +85,7 @@ export class CheckFixture {
   }
 
   async resolve(transactionId: string, resolution: Resolution, by: Resolver): Promise<void> {
-    const { outcomes } = await this.store.half.append(
-      [{ kind: resolution, transactionId, by }],
-      this.clock,
-      3_600_000,
-    );
+    const { outcomes } = await this.store.half.append([{ kind: resolution, transactionId, by }], this.clock, 3_600_000);
     if (outcomes[0]?.problem) throw outcomes[0].problem;
   }
 
