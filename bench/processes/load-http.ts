@@ -1,65 +1,77 @@
-import autocannon from 'autocannon';
+import { Client, type Dispatcher } from 'undici';
 import { preciseNow, serveCalls, workerOptions } from './serve-calls.js';
 
 /** Closed-loop load: each connection prepares one transaction, commits it, and goes on. */
 const options = workerOptions<{ url: string; connections: number; bodyBytes: number; run: string }>();
 
+const padding = 'x'.repeat(options.bodyBytes - 32);
+const jsonHeaders = ['content-type', 'application/json'];
 let sequence = 0;
 let committed = 0;
 let errors = 0;
 let recording = false;
+let halted = false;
 const prepareMs: number[] = [];
 const commitMs: number[] = [];
-interface Context {
-  id: string;
-  sentAt: number;
+
+/** One connection with one request under way. It listens to its own requests: an object and a promise for each would be dearer. */
+class Caller implements Dispatcher.DispatchHandler {
+  readonly ended: Promise<void>;
+  readonly #client = new Client(options.url, { pipelining: 1 });
+  #markEnded = (): void => {};
+  #id = '';
+  #commits = false;
+  #sentAt = 0;
+  #status = 0;
+
+  constructor() {
+    this.ended = new Promise((resolve) => (this.#markEnded = resolve));
+    this.#prepare();
+  }
+
+  onRequestStart(): void {}
+
+  onResponseStart(_controller: unknown, status: number): void {
+    this.#status = status;
+  }
+
+  onResponseData(): void {}
+
+  onResponseEnd(): void {
+    if (recording) (this.#commits ? commitMs : prepareMs).push(preciseNow() - this.#sentAt);
+    if (this.#status !== (this.#commits ? 200 : 201)) errors += 1;
+    else if (this.#commits) committed += 1;
+    if (!this.#commits) this.#commit();
+    else if (halted) this.#end();
+    else this.#prepare();
+  }
+
+  onResponseError(): void {
+    errors += 1;
+    this.#end();
+  }
+
+  #prepare(): void {
+    this.#commits = false;
+    this.#id = `${options.run}-${(sequence += 1)}`;
+    const sentAt = (this.#sentAt = preciseNow());
+    const message = `{"topic":"bench","body":{"t":${sentAt},"p":"${padding}"}}`;
+    const body = `{"id":"${this.#id}","producer":"bench","messages":[${message}]}`;
+    this.#client.dispatch({ method: 'POST', path: '/v1/transactions', headers: jsonHeaders, body }, this);
+  }
+
+  #commit(): void {
+    this.#commits = true;
+    this.#sentAt = preciseNow();
+    this.#client.dispatch({ method: 'POST', path: `/v1/transactions/${this.#id}/commit` }, this);
+  }
+
+  #end(): void {
+    void this.#client.close().then(this.#markEnded);
+  }
 }
 
-function prepareBody(id: string): string {
-  const start = `{"id":"${id}","producer":"bench","messages":[{"topic":"bench","body":{"t":${preciseNow()},"p":"`;
-  return `${start}${'x'.repeat(options.bodyBytes - 32)}"}}]}`;
-}
-
-let markEnded = (): void => {};
-const ended = new Promise<void>((resolve) => {
-  markEnded = resolve;
-});
-const load = {
-  url: options.url,
-  connections: options.connections,
-  duration: 3600,
-  requests: [
-    {
-      method: 'POST',
-      path: '/v1/transactions',
-      headers: { 'content-type': 'application/json' },
-      setupRequest: (request, context) => {
-        const mine = context as Context;
-        mine.id = `${options.run}-${(sequence += 1)}`;
-        mine.sentAt = preciseNow();
-        return { ...request, body: prepareBody(mine.id) };
-      },
-      onResponse: (status, _body, context) => {
-        if (status !== 201) errors += 1;
-        if (recording) prepareMs.push(preciseNow() - (context as Context).sentAt);
-      },
-    },
-    {
-      method: 'POST',
-      setupRequest: (request, context) => {
-        const mine = context as Context;
-        mine.sentAt = preciseNow();
-        return { ...request, path: `/v1/transactions/${mine.id}/commit` };
-      },
-      onResponse: (status, _body, context) => {
-        if (status === 200) committed += 1;
-        else errors += 1;
-        if (recording) commitMs.push(preciseNow() - (context as Context).sentAt);
-      },
-    },
-  ],
-} satisfies autocannon.Options;
-const instance = autocannon(load, () => markEnded());
+const callers = Array.from({ length: options.connections }, () => new Caller());
 
 serveCalls({
   begin: () => {
@@ -71,8 +83,8 @@ serveCalls({
     return { committed, errors, prepareMs, commitMs };
   },
   halt: async () => {
-    instance.stop();
-    await ended;
+    halted = true;
+    await Promise.all(callers.map(({ ended }) => ended));
     return { committed, errors };
   },
 });

@@ -39,12 +39,12 @@ function scenario(
 
 const run = () => Date.now().toString(36);
 const single = (url: string) => new Worker('load-http', { url, connections: 128, bodyBytes, run: run() });
-const batch = (url: string) => new Worker('load-batch', { url, connections: 4, perCall: 50, bodyBytes, run: run() });
+const batch = (url: string) => new Worker('load-batch', { url, connections: 8, perCall: 50, bodyBytes, run: run() });
 
 /** Closed-loop throughput over HTTP, end to end with the consumer keeping up. */
 export const httpScenarios: Scenario[] = [
   scenario('single-message HTTP, 128 connections → batched pull', 0.14, 'mysql', 'pull', single),
   scenario('single-message HTTP, 128 connections → Bull worker', 0.09, 'mysql', 'bull', single),
-  scenario('batch HTTP, 50 a call → batched pull', 0.28, 'mysql', 'pull', batch),
+  scenario('batch HTTP, 50 a call, 8 connections → batched pull', 0.28, 'mysql', 'pull', batch),
   scenario('SQLite + memory, single-message HTTP → batched pull', 0.12, 'sqlite', 'pull', single),
 ];
