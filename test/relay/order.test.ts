@@ -102,7 +102,7 @@ describe.each(storeServers)('order per key on $name', (server) => {
       const taken = await relay.take(5, 30_000);
       order.push(...taken.map((delivery) => scene.name(delivery)));
       await scene.settle(relay, taken);
-      if (taken.length === 0) await scene.later(relay, 10);
+      if (taken.length === 0) await scene.later(relay, 0);
       spilled += await scene.waitingInStore();
     }
     expect(order).toEqual(names);
