@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { reached } from '../src/message/step.js';
 
 /** Column types, by kind of server. Names and ids are ASCII and compared byte by byte; free text is kept as bytes for the same reason. */
 interface ColumnTypes {
@@ -164,6 +165,7 @@ export class Initial1700000000001 implements MigrationInterface {
     for (const statement of [...topicTables(types), ...messageTables(types), ...deliveryTables(types)]) {
       if (statement.startsWith('CREATE INDEX')) await createIndex(queryRunner, isSqlite, statement);
       else await queryRunner.query(statement);
+      reached('migrate.mid');
     }
   }
 

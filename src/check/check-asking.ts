@@ -10,6 +10,7 @@ import type { CheckSettings } from './check-settings.js';
 import type { CheckAnswer, ProducerAsker } from './producer-asker.js';
 import type { AskableProducer } from './producer-directory.js';
 import { backoffAfter, type Reachability } from './reachability.js';
+import { reached } from '../message/step.js';
 
 /** Resolves a transaction by its producer's answer: `HalfStore.append` with `by: 'check'`. */
 export type ResolveByCheck = (transactionId: string, resolution: Resolution) => Promise<unknown>;
@@ -45,6 +46,7 @@ export class CheckAsking {
         : { outcome: 'unreachable', error: 'the producer has no way to be asked' };
     const latencyMs = Math.round(performance.now() - startedAt);
     const answered = isAnswer(answer);
+    if (answered) reached('check.answered-before-store');
     const now = clock.now();
     if (answered) reach.answered();
     else if (asker) reach.failed(round, now);
@@ -52,6 +54,7 @@ export class CheckAsking {
     const attempt: CheckAttempt = { attempt: check.attempt, at, latencyMs, ...answer };
     const next = this.#next(check, answer, producer, reach, now);
     const stored = await store.record(check, attempt, next, settings.historyMax);
+    reached('check.stored-before-resolve');
     if (stored && 'park' in next && check.state === 'prepared') this.#noteParked(check, answered);
     if (answer.outcome === 'commit' || answer.outcome === 'rollback') await this.#resolve(check, answer.outcome);
   }
@@ -129,6 +132,7 @@ export class CheckAsking {
   }
 
   #noteParked(check: ClaimedCheck, answered: boolean): void {
+    reached('check.parked');
     const why = answered && !this.isTooOld(check, this.parts.clock.now()) ? 'unknown-answers' : 'age';
     const { transactionId, producer } = check;
     this.parts.logger.warn({ transactionId, producer, why }, 'a transaction was parked: its checks ran out');

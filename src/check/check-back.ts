@@ -10,6 +10,7 @@ import { CheckNow } from './check-now.js';
 import type { ProducerAsker } from './producer-asker.js';
 import { ProducerDirectory } from './producer-directory.js';
 import type { ProducerLine } from './producer-line.js';
+import { reached } from '../message/step.js';
 
 export interface CheckBackParts extends CheckAskingParts {
   catalog: CatalogStore;
@@ -127,6 +128,7 @@ export class CheckBack implements BackgroundService {
     if (this.#short) return false;
     const { store, settings } = this.parts;
     const checks = await store.claimDue(now, settings.leaseMs, settings.claimMax);
+    checks.forEach(() => reached('check.claimed'));
     const groups = byProducer(checks);
     await Promise.all([...groups].map(([producer, group]) => this.#place(producer, group, now)));
     return checks.length >= settings.claimMax;
@@ -166,6 +168,7 @@ export class CheckBack implements BackgroundService {
   #postpone(checks: ClaimedCheck[], dueAt: number): void {
     const stored = this.parts.store
       .postpone(checks, dueAt)
+      .then(() => reached('check.postponed'))
       // Their claims lapse by themselves.
       .catch((error: unknown) => this.parts.logger.warn({ err: error }, 'checks could not be postponed'))
       .finally(() => this.#postponing.delete(stored));

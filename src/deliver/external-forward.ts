@@ -7,6 +7,7 @@ import type { Logger } from '../runtime/logger.js';
 import { DeliveryTaker } from './delivery-taker.js';
 import type { ExternalMessage, ExternalSender } from './external-sender.js';
 import { settleFirmly } from './settle-firmly.js';
+import { reached } from '../message/step.js';
 
 export interface ExternalForwardParts {
   sender: ExternalSender;
@@ -93,6 +94,7 @@ export class ExternalForwardConsumer implements SubscriptionConsumer {
     const result = await this.#untilEnded(this.#emit(delivery));
     // Ended by us: how it went is not known, so its claim decides.
     if (!result) return;
+    reached('forward.confirmed-before-settle');
     await settleFirmly(this.owned, [{ ...delivery, result }], settleMs, this.#ending.signal, this.parts.logger);
   }
 

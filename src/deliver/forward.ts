@@ -6,6 +6,7 @@ import type { Logger } from '../runtime/logger.js';
 import { DeliveryTaker } from './delivery-taker.js';
 import { forwardCopy, hopsMax, hopsOf } from './forward-copy.js';
 import { settleFirmly } from './settle-firmly.js';
+import { reached } from '../message/step.js';
 
 /** Stores messages, all or none, idempotent by their ids (`Sender.send`). */
 export type Send = (messages: NewMessage[]) => Promise<unknown>;
@@ -68,6 +69,7 @@ export class ForwardConsumer implements SubscriptionConsumer {
   async #forwardAll(deliveries: Delivery[]): Promise<void> {
     for (const batch of cut(deliveries, this.parts.batchBytesMax ?? 1024 * 1024)) {
       const results = await this.#forward(batch);
+      reached('forward.sent-before-settle');
       const outcomes = batch.map((delivery, index) => ({ ...delivery, result: results[index]! }));
       await settleFirmly(this.owned, outcomes, settleMs, this.#ending.signal, this.parts.logger);
     }

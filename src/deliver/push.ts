@@ -8,6 +8,7 @@ import type { Logger } from '../runtime/logger.js';
 import { DeliveryTaker } from './delivery-taker.js';
 import { judgeAnswer, judgeFailure, type PushVerdict } from './push-answer.js';
 import { settleFirmly } from './settle-firmly.js';
+import { reached } from '../message/step.js';
 
 export interface PushParts {
   client: CallbackClient;
@@ -75,6 +76,7 @@ export class PushConsumer implements SubscriptionConsumer {
     const verdict = await this.#push(delivery);
     // Ended by us: how it went is not known, so its claim decides.
     if (!verdict) return;
+    reached('push.sent-before-settle');
     if (verdict.holdMs !== undefined) this.#taker.hold(verdict.holdMs);
     if (verdict.gone) await this.#pause();
     await settleFirmly(this.owned, [{ ...delivery, result: verdict.result }], settleMs, this.#ending.signal, logger);

@@ -8,6 +8,7 @@ import { Loop } from '../runtime/loop.js';
 import { queueBridgeDefaults, type QueueBridgeEvents, type QueueBridgeSettings } from './queue-bridge-settings.js';
 import { QueueOutcomes, resultOf } from './queue-outcomes.js';
 import { jobIdOf, QueueWindow } from './queue-window.js';
+import { reached } from '../message/step.js';
 
 export interface QueueBridgeParts {
   engine: QueueEngine;
@@ -110,6 +111,7 @@ export class QueueBridge implements SubscriptionConsumer {
     this.outcomeWaiting = false;
     const outcomes = await this.queue.drain(this.settings.drainMax);
     if (outcomes.length === 0) return false;
+    reached('queue.drained-before-settle');
     const known = outcomes.filter(({ id }) => this.window.has(id));
     await this.outcomes.settle(known.map((outcome) => [outcome.id, resultOf(outcome)]));
     // Whatever this owner did not give out, or take over, counts no longer.
@@ -151,6 +153,7 @@ export class QueueBridge implements SubscriptionConsumer {
     }
     await this.outcomes.clearForeign();
     await this.outcomes.settleLost();
+    reached('queue.adopted');
     this.adopted = true;
     this.outcomeWaiting = true;
     this.settling.wake();
@@ -161,7 +164,9 @@ export class QueueBridge implements SubscriptionConsumer {
     this.unsent = this.unsent.filter(({ id }) => this.window.has(id));
     if (this.unsent.length === 0) return;
     const jobs = this.unsent;
+    reached('queue.given-before-enqueue');
     await this.queue.enqueue(jobs);
+    reached('queue.enqueued');
     this.unsent = [];
     for (const { id } of jobs) {
       const queued = this.window.get(id);
@@ -171,7 +176,9 @@ export class QueueBridge implements SubscriptionConsumer {
 
   private async removeStored(): Promise<void> {
     if (this.unremoved.length === 0) return;
+    reached('queue.settled-before-remove');
     await this.queue.remove(this.unremoved);
+    reached('queue.removed');
     this.unremoved = [];
   }
 

@@ -7,6 +7,7 @@ import { GroupCommit, type GroupCommitBounds } from './group-commit.js';
 import { silentHalfObserver, type HalfObserver } from './half-observer.js';
 import { storedAt } from './message-copies.js';
 import type { PendingBudget } from './pending-budget.js';
+import { reached } from '../message/step.js';
 
 /** What the relay is told about a batch, after it is durable, so that it need not read it back. */
 export interface AppendListener {
@@ -35,7 +36,9 @@ export class LogWriter {
   ) {
     const write = async (items: AppendItem[]) => {
       const now = clock.now();
+      for (const { kind } of items) reached(`half.${kind}.before-store`);
       const { outcomes, chunks } = await store.append(items, clock, resolvedKeptMs);
+      for (const { kind } of items) reached(`half.${kind}.after-store-before-answer`);
       const sent = newlySent(items, outcomes, now);
       if (sent.length > 0) listener.stored(sent);
       if (chunks.length > 0) listener.appended(chunks);

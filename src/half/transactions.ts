@@ -12,6 +12,7 @@ import { storedAt } from './message-copies.js';
 import type { PendingBudget } from './pending-budget.js';
 import type { ProducerCatalog } from './producer-catalog.js';
 import type { TopicCatalog } from './topic-catalog.js';
+import { reached } from '../message/step.js';
 
 export interface PrepareRequest {
   /** Absent: one is made. With it the call can be repeated safely. */
@@ -45,7 +46,9 @@ export class Transactions {
   ) {
     const write = async (items: PrepareItem[]) => {
       const now = clock.now();
+      items.forEach(() => reached('half.prepare.before-store'));
       const outcomes = await store.prepare(items, now);
+      items.forEach(() => reached('half.prepare.after-store'));
       onStored(newlyPrepared(items, outcomes, now));
       for (const { value } of outcomes) if (value?.repeated === false) observer.prepared();
       return outcomes;

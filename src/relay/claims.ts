@@ -9,6 +9,7 @@ import type { RelayParts } from './relay-parts.js';
 import type { SettlementWriter } from './settlement-writer.js';
 import { TokenBucket } from './token-bucket.js';
 import type { TrackedDelivery } from './tracked-delivery.js';
+import { reached } from '../message/step.js';
 
 /** Steps of a refill that a take waits for when nothing is ready, at most; after that the consumer hears when something is. */
 const refillStepsMax = 8;
@@ -72,6 +73,7 @@ export class Claims {
   }
 
   async #give(picked: TrackedDelivery[]): Promise<Delivery[]> {
+    reached('relay.picked-before-given');
     // Bodies are read while the claims are being written; neither waits for the other.
     const reading = this.parts.messages.read(
       this.state.topic,
@@ -82,6 +84,7 @@ export class Claims {
       this.#putBack(picked);
       throw written.status === 'rejected' ? written.reason : (read as PromiseRejectedResult).reason;
     }
+    reached('relay.given-before-hand-out');
     let retries = 0;
     for (const delivery of picked) {
       delivery.phase = 'given';

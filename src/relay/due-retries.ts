@@ -5,6 +5,7 @@ import type { OwnedState } from './owned-state.js';
 import type { RelaySettings } from './relay-settings.js';
 import type { SettlementWriter } from './settlement-writer.js';
 import { trackedFromRetry, type TrackedDelivery } from './tracked-delivery.js';
+import { reached } from '../message/step.js';
 
 /** Brings due retries into memory, a bounded number at a time. */
 export class DueRetries {
@@ -26,6 +27,7 @@ export class DueRetries {
     state.settledMeanwhile = new Set();
     try {
       const entries = await this.store.dueRetries(state.topic, state.group, now, this.settings.dueRetriesMax);
+      if (entries.length > 0) reached('retry.loaded');
       const brought = await this.#takeIn(entries);
       state.retryWakeAt = Math.min(state.retryWakeAt, brought ? now : await this.#nextWakeAt(now));
     } catch (error) {

@@ -2,6 +2,7 @@ import { writeCursors } from './delivery-changes.js';
 import type { OwnedState } from './owned-state.js';
 import type { RelayParts } from './relay-parts.js';
 import type { SettlementWriter } from './settlement-writer.js';
+import { reached } from '../message/step.js';
 
 /** Writes cursors that moved with nothing else to write, a little later, so that most go along with another write. */
 export class MovedCursors {
@@ -36,6 +37,7 @@ export class MovedCursors {
     if (this.#dueAt > now) return;
     try {
       await this.writer.write(writeCursors);
+      reached('relay.cursor-written');
     } catch (error) {
       if (this.writer.closed) return;
       const { topic, group } = this.state;

@@ -1,5 +1,6 @@
 import type { Clock } from '../message/clock.js';
 import type { NodeRow, NodeStore } from '../store/node-store.js';
+import { reached } from '../message/step.js';
 
 /** The part of a lease that this node counts on; the rest covers clocks that run apart. */
 const trusted = 0.8;
@@ -27,6 +28,7 @@ export class NodeLease {
   async renew(): Promise<void> {
     const sentAt = this.monotonicNow();
     await this.nodes.renew({ ...this.node, expiresAt: this.clock.now() + this.leaseMs });
+    reached('lease.renewed');
     this.#holdsUntil = sentAt + this.leaseMs * trusted;
   }
 

@@ -5,6 +5,7 @@ import { retryDelayMs } from './retry-policy.js';
 import type { SettlementWriter } from './settlement-writer.js';
 import type { RelayParts } from './relay-parts.js';
 import type { TrackedDelivery } from './tracked-delivery.js';
+import { reached } from '../message/step.js';
 
 /** Kept of what a consumer says about a failure, in characters. */
 const errorLengthMax = 1_000;
@@ -141,6 +142,7 @@ export class Outcomes {
 
   async #end(ended: Ended[], expired: number): Promise<void> {
     if (ended.length === 0) return;
+    reached('relay.settle.before-store');
     try {
       await this.writer.write(new Settle(this.state, ended));
     } catch (error) {
@@ -153,18 +155,21 @@ export class Outcomes {
   }
 
   #ended(ended: Ended[], expired: number): void {
+    reached('relay.settle.after-store-before-answer');
     const { state } = this;
     const now = this.parts.clock.now();
     const counts = { acked: 0, retried: 0, released: 0, dead: 0, expired };
     let retryAt = Infinity;
     for (const { delivery, fate } of ended) {
       if (fate.kind === 'retry' || fate.kind === 'released') {
+        reached('retry.stored');
         counts[fate.kind === 'retry' ? 'retried' : 'released'] += 1;
         retryAt = Math.min(retryAt, fate.dueAt);
       } else if (fate.kind === 'acked') {
         counts.acked += 1;
         this.#freeKey(delivery, now);
       } else {
+        reached('dead-letter.stored');
         counts.dead += 1;
         this.#freeKey(delivery, now, state.config.onDeadLetter === 'block');
       }

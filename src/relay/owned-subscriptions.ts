@@ -3,6 +3,7 @@ import type { Subscription } from '../store/subscription-store.js';
 import type { ConsumerFactory, SubscriptionConsumer } from './owned-subscription.js';
 import type { RelayParts } from './relay-parts.js';
 import { SubscriptionRelay, type RelayHost } from './subscription-relay.js';
+import { reached } from '../message/step.js';
 
 /** What follows when this node's subscriptions change. */
 export interface OwnershipListener {
@@ -84,10 +85,12 @@ export class OwnedSubscriptions implements RelayHost {
       const now = this.parts.clock.now();
       const claimed = await this.parts.store.claim(topic, group, epoch, this.nodeId, now);
       if (claimed === null) return false;
+      reached('lease.acquired');
       const relay = new SubscriptionRelay(claimed, this.parts, this, now);
       let inherited: number;
       try {
         inherited = await relay.recover();
+        reached('lease.recovered');
       } catch (error) {
         relay.drop();
         this.owe(relay);
@@ -191,6 +194,7 @@ export class OwnedSubscriptions implements RelayHost {
     await this.#stopConsumer(relay);
     await relay.handOver();
     await this.parts.store.release(topic, group, epoch);
+    reached('lease.released');
     if (!this.#remove(relay)) return;
     this.parts.events.emit('released', { topic, group, planned: true });
     this.listener.gone(relay);

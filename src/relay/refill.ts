@@ -8,6 +8,7 @@ import type { OwnedState } from './owned-state.js';
 import type { RelaySettings } from './relay-settings.js';
 import type { SettlementWriter } from './settlement-writer.js';
 import { trackedFromRetry } from './tracked-delivery.js';
+import { reached } from '../message/step.js';
 
 /** Statements of one subscription under way at once while it is refilled. */
 const readsAtOnce = 8;
@@ -135,6 +136,7 @@ export class Refill {
     const { topic, group, gate } = this.state;
     const from = lane.readOffset;
     const chunks = await this.store.readLog(topic, lane.shard, from, this.settings.windowMax);
+    reached('relay.read');
     // What was known of the shard's end was wrong, or its end was deleted: the next look at the heads tells.
     if (chunks.length === 0 && lane.readOffset === from) lane.headOffset = from;
     const page = emptyPage();
@@ -175,6 +177,7 @@ export class Refill {
 
   async #spill(lane: Lane): Promise<void> {
     await this.writer.write(new WaitInStore(this.state, [...lane.overflow], this.clock.now()));
+    reached('relay.spilled');
     lane.overflow = [];
   }
 

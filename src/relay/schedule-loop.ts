@@ -4,6 +4,7 @@ import type { BackgroundService } from '../runtime/background-service.js';
 import type { Logger } from '../runtime/logger.js';
 import { Loop } from '../runtime/loop.js';
 import type { ScheduleStore } from '../store/schedule-store.js';
+import { reached } from '../message/step.js';
 
 /** The schedule is looked at this often, for messages that another node scheduled. */
 const intervalMs = 1_000;
@@ -26,6 +27,7 @@ export class ScheduleLoop implements BackgroundService {
   /** Appends one batch of due messages. True when it was full. */
   async runOnce(now: number): Promise<boolean> {
     const chunks = await this.store.appendDue(now, batchMax);
+    if (chunks.length > 0) reached('schedule.appended');
     if (chunks.length > 0) this.listener.appended(chunks);
     const appended = chunks.reduce((count, { refs }) => count + refs.length, 0);
     if (appended >= batchMax) return true;

@@ -4,6 +4,7 @@ import type { Logger } from '../runtime/logger.js';
 import { Loop } from '../runtime/loop.js';
 import type { RetentionStore } from '../store/retention-store.js';
 import type { OverdueBacklogs } from './overdue-backlogs.js';
+import { reached } from '../message/step.js';
 
 /** Lengths of time are milliseconds. How long resolved transactions and messages are kept is stored with them and their topics. */
 export interface RetentionSettings {
@@ -117,6 +118,7 @@ export class Retention implements BackgroundService {
     for (let batch = 0; more && batch < settings.batchesMax; batch += 1) {
       // A batch is bounded in messages too, so one that is not full says nothing; only an empty one is the end.
       const deleted = await purge();
+      if (deleted > 0) reached('retention.mid-batch');
       if (deleted > 0) observer.deleted(what, deleted);
       count += deleted;
       more = deleted > 0;

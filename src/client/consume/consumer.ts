@@ -16,6 +16,7 @@ import { Receiver } from './receiver.js';
 import { Settlements } from './settlements.js';
 import { groupOfOwn, subscribeFirmly } from './subscribe.js';
 import { Visibility } from './visibility.js';
+import { reached } from '../../message/step.js';
 
 /** Handlers that were aborted at a stop may still end, and their outcomes be told. */
 const lastEndsMs = 1_000;
@@ -170,6 +171,7 @@ export class Consumer<Body = unknown> {
       verdict = verdictOf(error);
       if (!isAskedFor(error)) this.#report(toError(error), 'handle', delivery.messageId);
     }
+    reached('client.consumer.handled-before-settle');
     this.#progressAt = performance.now();
     this.#prefetch.handled(this.#progressAt - begunAt);
     this.#running.delete(delivery);

@@ -5,6 +5,7 @@ import { BrokerRefused, BrokerUnreachable } from '../errors.js';
 import { ReceiptLost } from './consume-errors.js';
 import type { HeldDelivery } from './delivery-context.js';
 import type { Verdict } from './failure.js';
+import { reached } from '../../message/step.js';
 
 /** Calls that settle at once, at most. */
 const callsMax = 4;
@@ -113,6 +114,7 @@ export class Settlements {
         alike.verdict,
         batch.map(({ delivery }) => delivery.receipt),
       );
+      reached('client.consumer.settled');
       this.#failures = 0;
       this.#answered(alike.verdict.kind, batch, results);
     } catch (error) {

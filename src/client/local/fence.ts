@@ -12,6 +12,7 @@ import type { FenceRows, Outcome } from './fence-rows.js';
 import { InHand } from './in-hand.js';
 import { ServerFenceRows } from './server-fence-rows.js';
 import { SqliteFenceRows } from './sqlite-fence-rows.js';
+import { reached } from '../../message/step.js';
 
 const dayMs = 24 * 3_600_000;
 /** Rows deleted in one transaction. */
@@ -185,7 +186,9 @@ export class Fence implements Answerer, BackgroundService {
     if (!(ageMs <= this.#retentionMs - dayMs)) return undefined;
     const isOwn = instance === this.instance;
     if (!isOwn && ageMs <= this.localTransactionMsMax + marginMs) return undefined;
-    return this.#rows.settle(transactionId);
+    const settled = await this.#rows.settle(transactionId);
+    reached('client.check.settled-before-answer');
+    return settled;
   }
 }
 

@@ -15,6 +15,7 @@ import type { Outcome } from './fence-rows.js';
 import { within, type HeldTransaction } from './in-hand.js';
 import { openLocalConnection, type LocalConnection } from './local-connection.js';
 import { beyondWork, OpenWork } from './open-work.js';
+import { reached } from '../../message/step.js';
 
 /** What the transactions of one producer have in common. */
 export interface TransactionParts {
@@ -69,7 +70,9 @@ export class LocalTransaction {
       messages: [...messages],
       ...(firstCheckAfterMs !== undefined && { firstCheckAfterMs }),
     };
+    reached('client.prepare.before-send');
     const { state } = await this.#held.inTime(calls.prepare(transaction));
+    reached('client.prepared');
     if (state === 'committed') throw new TransactionRepeated(this.id);
     if (state === 'rolled_back') throw new TransactionFenced(this.id);
     this.#isPrepared = true;
@@ -91,7 +94,9 @@ export class LocalTransaction {
       this.#work.guard(connection.runner);
       await this.#step(() => connection.begin(isolation));
       await this.#enter(connection);
+      reached('client.fence-written');
       result = await this.#step(() => this.#work.run(async () => work(connection.manager)));
+      reached('client.work-done');
       this.#work.close();
       if (this.#work.endedBy !== undefined) throw new LocalTransactionLost(this.id, this.#work.endedBy);
       isFenced = await beforeCommit();
@@ -105,7 +110,9 @@ export class LocalTransaction {
   /** The broker's answer to the commit; undefined when none came, so that check-back commits the messages. */
   async makeVisible(): Promise<ResolvedTransaction | undefined> {
     try {
-      return await this.parts.calls.commit(this.id);
+      const committed = await this.parts.calls.commit(this.id);
+      reached('client.commit.answered');
+      return committed;
     } catch (error) {
       if (error instanceof BrokerRefused && neverCommitted.has(error.code)) throw error;
       const fields = { err: error, transactionId: this.id };
@@ -150,6 +157,7 @@ export class LocalTransaction {
     this.#work.close();
     const { error, isRolledBack } = await this.#rollBack(connection, failure);
     this.end();
+    reached('client.local-rollback.after');
     if (isRolledBack) await this.#rollBackMessages();
     return error;
   }
@@ -189,6 +197,7 @@ export class LocalTransaction {
       await fence.confirm(connection.runner, this.id);
       if (!isFenced) await fence.leave(connection.runner, this.id);
       this.#held.assertInTime();
+      reached('client.local-commit.before');
     };
     try {
       await this.#inEndTime(this.#running(() => connection.commit(lastly)));
@@ -198,6 +207,7 @@ export class LocalTransaction {
       await connection.discard();
       throw new OutcomeUnknown(this.id, error);
     }
+    reached('client.local-commit.after');
     this.end();
     await connection.release();
   }

@@ -1,6 +1,7 @@
 import type { SqlResult, SqlSession, Statement } from '../sql/database.js';
 import type { MysqlConnection } from './mysql-connection.js';
 import { isMysqlDuplicate } from './mysql-errors.js';
+import { reached } from '../../message/step.js';
 
 const begin: Statement = { sql: 'BEGIN' };
 const commit: Statement = { sql: 'COMMIT' };
@@ -44,21 +45,27 @@ export class MysqlSession implements SqlSession {
     if (statements.length === 0 && !commits) return [];
     this.state = 'open';
     const sent = [...(isFirst ? [begin] : []), ...statements, ...(commits ? [commit] : [])];
-    const results = await this.tried(sent);
+    const results = await this.tried(sent, commits);
     if (commits) this.state = 'ended';
+    else reached('store.transaction.open');
     return results.slice(isFirst ? 1 : 0, (isFirst ? 1 : 0) + statements.length);
   }
 
   /** One statement that is the whole transaction commits by itself. */
   private async sendAlone(statements: Statement[]): Promise<SqlResult[]> {
     this.state = 'ended';
-    return statements.length === 0 ? [] : this.tried(statements);
+    return statements.length === 0 ? [] : this.tried(statements, true);
   }
 
-  private async tried(statements: Statement[]): Promise<SqlResult[]> {
+  private async tried(statements: Statement[], commits: boolean): Promise<SqlResult[]> {
     this.statements += statements.length;
     try {
-      return await this.connection.send(statements);
+      if (commits) reached('store.commit.before-send');
+      const answered = this.connection.send(statements);
+      if (commits) reached('store.commit.on-the-wire');
+      const results = await answered;
+      if (commits) reached('store.commit.after');
+      return results;
     } catch (error) {
       if (!isMysqlDuplicate(error)) this.failure = error;
       throw error;

@@ -13,6 +13,7 @@ import { insertChunks } from './insert-chunks.js';
 import { lockShards, ShardsChanged } from './lock-shards.js';
 import { ShardPlan } from './shard-plan.js';
 import type { TopicShards } from './topic-shards.js';
+import { reached } from '../../message/step.js';
 
 /** How often a call is tried while topics are being deleted and made anew. */
 const racesMax = 4;
@@ -61,6 +62,7 @@ async function appendDueBatch(
   });
   const all = (found?.rows ?? []).map(dueOf);
   if (all.length === 0) return [];
+  reached('schedule.due-before-append');
   const shards = await topics.learn(
     session,
     all.map(({ answer }) => answer.topic),

@@ -1,5 +1,6 @@
 import type { SqlDatabase, SqlResult, Statement } from './database.js';
 import { sweepChunks } from './sweep-chunks.js';
+import { reached } from '../../message/step.js';
 
 /**
  * Removes whole chunks from the start of one shard; answers how many messages left the log.
@@ -24,6 +25,7 @@ export async function purgeLog(
   if (retentionMs === undefined) return 0;
   const olderThan = now - Number(retentionMs);
   const removed = await raiseFirstOffset(database, { topic, shard, olderThan, limit });
+  if (removed > 0) reached('retention.raised-before-sweep');
   while (await sweepChunks(database, { topic, shard, now, limit }));
   return removed;
 }

@@ -1,5 +1,6 @@
 import type { SqlResult, SqlSession, Statement } from '../sql/database.js';
 import type { LibsqlConnection } from './libsql-connection.js';
+import { reached } from '../../message/step.js';
 
 /** One transaction on the writing connection. BEGIN IMMEDIATE comes with the first statement. */
 export class SqliteSession implements SqlSession {
@@ -9,7 +10,9 @@ export class SqliteSession implements SqlSession {
   constructor(private readonly connection: LibsqlConnection) {}
 
   async run(...statements: Statement[]): Promise<SqlResult[]> {
-    return this.runNow(statements);
+    const results = this.runNow(statements);
+    reached('store.transaction.open');
+    return results;
   }
 
   async finish(...statements: Statement[]): Promise<SqlResult[]> {
@@ -20,8 +23,13 @@ export class SqliteSession implements SqlSession {
 
   /** Commits what is open; nothing to do after `finish`. */
   commit(): void {
-    if (this.state === 'open') this.connection.execute('COMMIT');
+    const commits = this.state === 'open';
+    if (commits) {
+      reached('store.commit.before-send');
+      this.connection.execute('COMMIT');
+    }
     this.state = 'ended';
+    if (commits) reached('store.commit.after');
   }
 
   /** Undoes what is open, also where SQLite has already done so by itself (a full disk). */

@@ -14,6 +14,7 @@ import { OpenWork } from '../open-work.js';
 import { doneKey, type InboxMessage, type OnceOptions } from './done-key.js';
 import { InboxBusy } from './inbox-errors.js';
 import { InboxRows } from './inbox-rows.js';
+import { reached } from '../../../message/step.js';
 
 export interface InboxOptions {
   /**
@@ -140,6 +141,7 @@ export class Inbox implements BackgroundService {
       open.guard(connection.runner);
       if (await this.#insert(connection, group, key)) {
         once = { done: true, result: await open.run(async () => work(connection.manager)) };
+        reached('client.inbox.work-done');
         open.close();
         if (open.endedBy !== undefined) throw new LocalTransactionLost(id, open.endedBy);
       }
@@ -151,6 +153,7 @@ export class Inbox implements BackgroundService {
       await this.#rollBack(connection);
       throw error;
     }
+    reached('client.inbox.committed');
     await connection.release();
     return once;
   }

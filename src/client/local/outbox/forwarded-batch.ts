@@ -3,6 +3,7 @@ import type { Message } from '../../contract.js';
 import { UnreadableMessage } from './outbox-errors.js';
 import type { OutboxRows, WaitingRow } from './outbox-rows.js';
 import { errorText, readSendFailure } from './send-failure.js';
+import { reached } from '../../../message/step.js';
 
 /** Where an outbox's messages go. A `Producer` and a `HalfboxClient` are ones. */
 export interface OutboxSender {
@@ -54,6 +55,7 @@ export class ForwardedBatch {
     const free = rows.filter((row) => messages.has(row.seq) && !this.#isBlocked(row));
     const [first] = free;
     if (first === undefined) return;
+    reached('client.outbox.read-before-send');
     try {
       await sender.send(free.map(({ seq }) => messages.get(seq) as Message));
     } catch (error) {
@@ -64,11 +66,13 @@ export class ForwardedBatch {
       return this.#forward(free.slice(half));
     }
     this.#unclear = 0;
+    reached('client.outbox.sent-before-delete');
     counts.sent += free.length;
     await this.options.rows.remove(
       free.map(({ seq }) => seq),
       'all',
     );
+    reached('client.outbox.deleted');
   }
 
   #isBlocked({ orderHash }: WaitingRow): boolean {

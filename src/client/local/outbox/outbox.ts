@@ -9,6 +9,7 @@ import { CommitListener } from './commit-listener.js';
 import { InvalidMessage, NotInTransaction } from './outbox-errors.js';
 import { outboxRow, type OutboxRow } from './outbox-row.js';
 import { OutboxRows, rowsMax, type FailedMessage, type OutboxCounts } from './outbox-rows.js';
+import { reached } from '../../../message/step.js';
 
 export interface OutboxOptions {
   /** Of a message's body. Default 4 MiB, the default of a topic; a topic may allow less or more. */
@@ -75,6 +76,7 @@ export class Outbox<Topics extends TopicMap = AnyTopics> {
     if (this.#requireTransaction && runner?.isTransactionActive !== true) throw new NotInTransaction();
     const rows = messages.map((message) => outboxRow(message, this.#bodyBytesMax));
     for (const part of parts(rows)) await insert(manager, part);
+    reached('client.outbox.written');
     if (runner?.isTransactionActive) {
       this.#commits.once(manager.dataSource, runner, () => this.#events.emit('committed', undefined));
     }
