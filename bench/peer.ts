@@ -8,6 +8,8 @@ export interface PeerFigures {
   transactionalBy?: Record<string, number>;
   /** Messages that a plain, synchronous, flushed send stored in a second. */
   plainStoredPerSecond?: number;
+  /** The same by what was tried. */
+  plainStoredBy?: Record<string, number>;
   plainDeliveredPerSecond?: number;
   /** From the call that begins a transaction to its consumer, ms. */
   endToEndMs?: { p50: number; p99: number; max?: number };
@@ -25,6 +27,8 @@ export interface PeerFigures {
   /** Version of the peer, and how its writes are flushed: said beside the figures. */
   version?: string;
   durability?: string;
+  /** What a reader of the figures has to know: backlogs, duplicates, failed calls. */
+  notes?: string[];
 }
 
 /**
