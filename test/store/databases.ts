@@ -7,6 +7,9 @@ import type { MessageStore } from '../../src/store/message-store.js';
 import { openDatabase, type StoreOptions } from '../../src/store/open-store.js';
 import type { SqlDatabase } from '../../src/store/sql/database.js';
 import { SqlMessageStore } from '../../src/store/sql/sql-message-store.js';
+import { systemClock } from '../../src/message/clock.js';
+import { ModelStore } from '../simulation/model/model-store.js';
+import { Tables } from '../simulation/model/tables.js';
 
 /** A store on a database of its own. */
 export interface TestStore {
@@ -103,6 +106,57 @@ export async function openTestStore(server: StoreServer, options: StoreOptions =
       await place.remove();
     },
   };
+}
+
+/** A store of the conformance suite: on a server, or the model. */
+export interface ConformingStore {
+  store: MessageStore;
+  /** What lies below it, for fixtures that write past the port. */
+  below: SqlDatabase | Tables;
+  /** The database. Throws for the model: what speaks SQL is not for it. */
+  readonly database: SqlDatabase;
+  another(): Promise<MessageStore>;
+}
+
+/** The kind of a store under the conformance suite. */
+export type ConformingKind = StoreServer['kind'] | 'model';
+
+/** `test` for what is written in SQL; nothing for the model. */
+export function sqlTest(kind: ConformingKind): (name: string, work: () => Promise<void>, timeoutMs?: number) => void {
+  return kind === 'model' ? () => {} : test;
+}
+
+/** The model of the simulation, with tables of its own. */
+function openModel(): ConformingStore {
+  const tables = new Tables(systemClock);
+  let turn = 0;
+  return {
+    store: new ModelStore(tables),
+    below: tables,
+    get database(): SqlDatabase {
+      throw new Error('the model has no database');
+    },
+    another: async () => new ModelStore(tables, ++turn),
+  };
+}
+
+/**
+ * As {@link describeEachStore}, and once more for the store model that the simulation runs on. What is written in SQL
+ * (crashes between two steps of a verb, locks, round trips) is left out for the model: it has neither.
+ */
+export function describeConformance(
+  name: string,
+  suite: (open: () => Promise<ConformingStore>, kind: ConformingKind) => void,
+): void {
+  describeEachStore(name, (open, kind) => {
+    suite(async () => {
+      const opened = await open();
+      return { store: opened.store, below: opened.database, database: opened.database, another: opened.another };
+    }, kind);
+  });
+  describe(`${name} on the model`, () => {
+    suite(async () => openModel(), 'model');
+  });
 }
 
 /**

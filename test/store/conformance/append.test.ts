@@ -1,7 +1,6 @@
 import { orderingKeyHash, shardOfKeyHash } from '../../../src/message/ordering-key.js';
 import type { MessageStore } from '../../../src/store/message-store.js';
-import type { SqlDatabase } from '../../../src/store/sql/database.js';
-import { describeEachStore } from '../databases.js';
+import { describeConformance, sqlTest, type ConformingStore } from '../databases.js';
 import {
   append,
   commit,
@@ -18,14 +17,15 @@ import {
   valueOf,
 } from './half-fixture.js';
 
-describeEachStore('HalfStore.append', (open, kind) => {
+describeConformance('HalfStore.append', (open, kind) => {
   let store: MessageStore;
-  let database: SqlDatabase;
+  let opened: ConformingStore;
   let statementBytesMax: number;
 
   beforeAll(async () => {
-    ({ store, database } = await open());
-    ({ statementBytesMax } = database);
+    opened = await open();
+    ({ store } = opened);
+    statementBytesMax = store.batchBytesMax;
   });
 
   it('commits: every message is in the log once, where the answer says', async () => {
@@ -283,12 +283,13 @@ describeEachStore('HalfStore.append', (open, kind) => {
     expect(chunks.map(({ appendedAt }) => appendedAt)).toEqual([9_000, 9_000, 9_500]);
   });
 
-  it('gives a batch that waited for a shard the time at which it got it', async () => {
+  sqlTest(kind)('gives a batch that waited for a shard the time at which it got it', async () => {
     const topic = await makeTopic(store, 1);
     let locked!: () => void;
     let release!: () => void;
     const holds = new Promise<void>((resolve) => (locked = resolve));
     const released = new Promise<void>((resolve) => (release = resolve));
+    const { database } = opened;
     const holder = database.transaction(async (session) => {
       const sql = `SELECT shard FROM halfbox_shard WHERE topic = ?${database.dialect.forUpdate}`;
       await session.run({ sql, params: [topic] });

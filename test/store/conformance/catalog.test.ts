@@ -1,7 +1,7 @@
 import type { IdentifiedMessage } from '../../../src/message/message.js';
 import type { Producer, Topic } from '../../../src/store/catalog-store.js';
 import type { MessageStore } from '../../../src/store/message-store.js';
-import { describeEachStore, type TestStore } from '../databases.js';
+import { describeConformance, sqlTest, type ConformingStore } from '../databases.js';
 
 const topicOf = (name: string, change: Partial<Topic> = {}): Topic => ({
   name,
@@ -35,8 +35,8 @@ const subscriptionConfig = {
   onDeadLetter: 'continue' as const,
 };
 
-describeEachStore('catalog', (open) => {
-  let opened: TestStore;
+describeConformance('catalog', (open, kind) => {
+  let opened: ConformingStore;
   let store: MessageStore;
   let other: MessageStore;
 
@@ -171,7 +171,7 @@ describeEachStore('catalog', (open) => {
       expect((await store.lanes.readMessages(['half-transaction-message'])).size).toBe(1);
     });
 
-    it('finishes what a crash left when the name is used again', async () => {
+    sqlTest(kind)('finishes what a crash left when the name is used again', async () => {
       await store.catalog.putTopic(topicOf('crashed'));
       await send(messageOf('crashed-1', 'crashed'), messageOf('crashed-2', 'crashed'));
       await opened.database.transaction((session) =>
@@ -199,7 +199,7 @@ describeEachStore('catalog', (open) => {
       expect((await store.lanes.readMessages(['long-299'])).size).toBe(1);
     });
 
-    it('deletes no message that took the id of one that retention was deleting', async () => {
+    sqlTest(kind)('deletes no message that took the id of one that retention was deleting', async () => {
       await store.catalog.putTopic(topicOf('swept', { shards: 1 }));
       await store.catalog.putTopic(topicOf('resent', { shards: 1 }));
       await send(messageOf('swept-1', 'swept'));

@@ -1,6 +1,6 @@
 import type { CheckAttempt, CheckOutcome } from '../../../src/message/transaction.js';
 import type { MessageStore } from '../../../src/store/message-store.js';
-import { describeEachStore, type TestStore } from '../databases.js';
+import { describeConformance, type ConformingStore } from '../databases.js';
 import {
   append,
   commit,
@@ -20,8 +20,8 @@ function attempt(number: number, outcome: CheckOutcome, fields: Partial<CheckAtt
   return { attempt: number, at: 8_000 + number, outcome, latencyMs: 12, ...fields };
 }
 
-describeEachStore('CheckStore', (open) => {
-  let opened: TestStore;
+describeConformance('CheckStore', (open) => {
+  let opened: ConformingStore;
   let store: MessageStore;
   let topic: string;
 

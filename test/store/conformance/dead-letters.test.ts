@@ -1,12 +1,12 @@
 import type { DeadLetterStore } from '../../../src/store/dead-letter-store.js';
 import type { NewDeadLetter } from '../../../src/store/lane-store.js';
-import { describeEachStore, type TestStore } from '../databases.js';
+import { describeConformance, type ConformingStore } from '../databases.js';
 import { appendChunk, deadAt, freshName, insertTopic, pullConfig, refs, retryAt, settlement } from './log-fixture.js';
 
 const group = 'billing';
 
-describeEachStore('DeadLetterStore', (open) => {
-  let opened: TestStore;
+describeConformance('DeadLetterStore', (open) => {
+  let opened: ConformingStore;
   let deadLetters: DeadLetterStore;
   let topic: string;
 
@@ -17,7 +17,7 @@ describeEachStore('DeadLetterStore', (open) => {
 
   beforeEach(async () => {
     topic = freshName('orders');
-    await insertTopic(opened.database, { name: topic, shards: 1 });
+    await insertTopic(opened.below, { name: topic, shards: 1 });
     await opened.store.subscriptions.put(topic, group, pullConfig(), 'earliest', undefined, 1_000);
   });
 
@@ -36,7 +36,7 @@ describeEachStore('DeadLetterStore', (open) => {
 
   test('are listed with their message, a page at a time', async () => {
     const [message] = refs(1);
-    await appendChunk(opened.database, topic, 0, [{ ...message!, tag: 'paid' }], 100);
+    await appendChunk(opened.below, topic, 0, [{ ...message!, tag: 'paid' }], 100);
     const id = `${topic}.a`;
     await bury(deadAt(0, 0, { id, ref: { ...message!, tag: 'paid', keyHash: 'k' } }), named('b', 1), named('c', 2));
     const page = await deadLetters.list({ topic }, undefined, 2);

@@ -4,6 +4,7 @@ import type { IdentifiedMessage } from '../../../src/message/message.js';
 import type { Outcome } from '../../../src/message/problem.js';
 import type { AppendItem, AppendResult, PrepareItem } from '../../../src/store/half-store.js';
 import type { MessageStore } from '../../../src/store/message-store.js';
+import type { ConformingKind } from '../databases.js';
 
 export const dayMs = 24 * 3_600_000;
 
@@ -24,8 +25,8 @@ export function message(topic: string, fields: Partial<IdentifiedMessage> = {}):
   return { topic, id: newId(), idGiven: fields.id !== undefined, body: { json: '{"order":1}' }, ...fields };
 }
 
-/** Fields that a store cannot write: on a server a key that is too long for its column, on SQLite headers that are no JSON. */
-export function unwritable(kind: 'sqlite' | 'mysql'): Partial<IdentifiedMessage> {
+/** Fields that a store cannot write: on a server a key that is too long for its column, elsewhere headers that are no JSON. */
+export function unwritable(kind: ConformingKind): Partial<IdentifiedMessage> {
   if (kind === 'mysql') return { key: 'k'.repeat(600) };
   const headers: Record<string, unknown> = {};
   headers['self'] = headers;

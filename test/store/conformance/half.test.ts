@@ -1,6 +1,6 @@
 import type { IdentifiedMessage } from '../../../src/message/message.js';
 import type { MessageStore } from '../../../src/store/message-store.js';
-import { describeEachStore } from '../databases.js';
+import { describeConformance } from '../databases.js';
 import {
   append,
   commit,
@@ -15,7 +15,7 @@ import {
   valueOf,
 } from './half-fixture.js';
 
-describeEachStore('HalfStore.prepare', (open, kind) => {
+describeConformance('HalfStore.prepare', (open, kind) => {
   let store: MessageStore;
   let topic: string;
 

@@ -1,6 +1,6 @@
 import type { MessageRef } from '../../../src/message/ref.js';
 import type { LaneCursor, LaneStore } from '../../../src/store/lane-store.js';
-import { describeEachStore, type TestStore } from '../databases.js';
+import { describeConformance, sqlTest, type ConformingStore } from '../databases.js';
 import {
   appendChunk,
   deadAt,
@@ -15,8 +15,8 @@ import {
 
 const group = 'billing';
 
-describeEachStore('LaneStore', (open) => {
-  let opened: TestStore;
+describeConformance('LaneStore', (open, kind) => {
+  let opened: ConformingStore;
   let lanes: LaneStore;
   let topic: string;
 
@@ -27,14 +27,14 @@ describeEachStore('LaneStore', (open) => {
 
   beforeEach(async () => {
     topic = freshName('orders');
-    await insertTopic(opened.database, { name: topic, shards: 2 });
+    await insertTopic(opened.below, { name: topic, shards: 2 });
     await opened.store.subscriptions.put(topic, group, pullConfig(), 'earliest', undefined, 1_000);
   });
 
   /** Claims for a node that lives until 10,000. */
   async function claimed(): Promise<{ topic: string; group: string; epoch: number }> {
     const node = freshName('node');
-    await insertNode(opened.database, node, 10_000);
+    await insertNode(opened.below, node, 10_000);
     const { subscription } = (await opened.store.subscriptions.get(topic, group))!;
     const claim = await lanes.claim(topic, group, subscription.epoch, node, 1_000);
     return { topic, group, epoch: claim!.subscription.epoch };
@@ -49,9 +49,9 @@ describeEachStore('LaneStore', (open) => {
   describe('the log', () => {
     test('is read from an offset on, in whole chunks, with refs below it cut off', async () => {
       const all = refs(9);
-      await appendChunk(opened.database, topic, 0, all.slice(0, 3), 100);
-      await appendChunk(opened.database, topic, 0, all.slice(3, 6), 200);
-      await appendChunk(opened.database, topic, 0, all.slice(6, 9), 300);
+      await appendChunk(opened.below, topic, 0, all.slice(0, 3), 100);
+      await appendChunk(opened.below, topic, 0, all.slice(3, 6), 200);
+      await appendChunk(opened.below, topic, 0, all.slice(6, 9), 300);
       const chunks = await lanes.readLog(topic, 0, 1, 3);
       expect(chunks).toEqual([
         { topic, shard: 0, firstOffset: 1, appendedAt: 100, refs: all.slice(1, 3) },
@@ -69,14 +69,14 @@ describeEachStore('LaneStore', (open) => {
         { id: freshName('a'), tag: 'paid', keyHash: 'abc' },
         { id: freshName('b'), keyHash: 'x' },
       ];
-      await appendChunk(opened.database, topic, 0, tagged, 100);
+      await appendChunk(opened.below, topic, 0, tagged, 100);
       expect((await lanes.readLog(topic, 0, 0, 10))[0]?.refs).toEqual(tagged);
     });
 
-    test('goes on behind a gap that was purged', async () => {
+    sqlTest(kind)('goes on behind a gap that was purged', async () => {
       const late = refs(2);
-      await appendChunk(opened.database, topic, 0, refs(5), 100);
-      await appendChunk(opened.database, topic, 0, late, 200);
+      await appendChunk(opened.below, topic, 0, refs(5), 100);
+      await appendChunk(opened.below, topic, 0, late, 200);
       await opened.database.transaction(async (session) => {
         await session.finish({
           sql: 'DELETE FROM halfbox_shard_log WHERE topic = ? AND first_offset = 0',
@@ -88,7 +88,7 @@ describeEachStore('LaneStore', (open) => {
 
     test('shows its heads, and messages by id', async () => {
       const [first, second] = refs(2) as [MessageRef, MessageRef];
-      await appendChunk(opened.database, topic, 1, [first, second], 100);
+      await appendChunk(opened.below, topic, 1, [first, second], 100);
       const heads = await lanes.heads([topic, 'no-such-topic']);
       expect(heads.sort((a, b) => a.shard - b.shard)).toEqual([
         { topic, shard: 0, nextOffset: 0 },
@@ -118,7 +118,7 @@ describeEachStore('LaneStore', (open) => {
 
     test('cannot be claimed while its owner lives, and can once the owner has ended or gone', async () => {
       const owner = freshName('node');
-      await insertNode(opened.database, owner, 5_000);
+      await insertNode(opened.below, owner, 5_000);
       await lanes.claim(topic, group, 1_000, owner, 1_000);
       const isClaimable = async (now: number): Promise<boolean> =>
         (await lanes.claimable(now, 500)).some((subscription) => subscription.topic === topic);

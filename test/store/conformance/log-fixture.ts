@@ -3,6 +3,7 @@ import { packRefs, type MessageRef } from '../../../src/message/ref.js';
 import type { SubscriptionConfig } from '../../../src/message/subscription.js';
 import type { NewDeadLetter, RetryEntry, Settlement } from '../../../src/store/lane-store.js';
 import { rowPlaceholders, type SqlDatabase } from '../../../src/store/sql/database.js';
+import { Tables } from '../../simulation/model/tables.js';
 
 /** A topic name of its own for each test, so that tests can share a store. */
 export function freshName(prefix: string): string {
@@ -23,9 +24,13 @@ export function pullConfig(changes: Partial<SubscriptionConfig> = {}): Subscript
 
 /** A topic with empty shards, written past the catalog so that these suites need no other facet. */
 export async function insertTopic(
-  database: SqlDatabase,
+  database: SqlDatabase | Tables,
   topic: { name: string; shards: number; retentionMs?: number },
 ): Promise<void> {
+  if (database instanceof Tables) {
+    database.insertTopic({ retentionMs: 1_000, bodyBytesMax: 1_000_000, createdAt: 0, ...topic });
+    return;
+  }
   const shards = Array.from({ length: topic.shards }, (_, shard) => [topic.name, shard, 0, 0, 0]);
   await database.transaction(async (session) => {
     await session.finish(
@@ -43,13 +48,14 @@ export async function insertTopic(
 }
 
 /** Appends one chunk under the shard row's lock, as a commit does; answers its first offset. */
-export function appendChunk(
-  database: SqlDatabase,
+export async function appendChunk(
+  database: SqlDatabase | Tables,
   topic: string,
   shard: number,
   refs: MessageRef[],
   appendedAt: number,
 ): Promise<number> {
+  if (database instanceof Tables) return appendToModel(database, topic, shard, refs, appendedAt);
   return database.transaction(async (session) => {
     const [locked] = await session.run({
       sql: `SELECT next_offset, last_appended_at FROM halfbox_shard WHERE topic = ? AND shard = ?${database.dialect.forUpdate}`,
@@ -77,11 +83,28 @@ export function appendChunk(
   });
 }
 
+function appendToModel(tables: Tables, topic: string, shard: number, refs: MessageRef[], appendedAt: number): number {
+  const row = tables.shard(topic, shard)!;
+  const firstOffset = row.nextOffset;
+  row.lastAppendedAt = Math.max(appendedAt, row.lastAppendedAt);
+  row.nextOffset += refs.length;
+  row.chunks.push({ topic, shard, firstOffset, appendedAt: row.lastAppendedAt, refs });
+  for (const { id, tag } of refs) {
+    const fields = { key: `key of ${id}`, ...(tag !== undefined && { tag }), body: { json: '{}' } };
+    tables.insertMessage({ id, idGiven: true, topic, ...fields }, row.lastAppendedAt);
+  }
+  return firstOffset;
+}
+
 export function refs(count: number, prefix: string = randomUUID()): MessageRef[] {
   return Array.from({ length: count }, (_, index) => ({ id: `${prefix}.${index}` }));
 }
 
-export async function insertNode(database: SqlDatabase, id: string, expiresAt: number): Promise<void> {
+export async function insertNode(database: SqlDatabase | Tables, id: string, expiresAt: number): Promise<void> {
+  if (database instanceof Tables) {
+    database.nodes.set(id, { id, url: 'http://n', version: '1', startedAt: 0, expiresAt });
+    return;
+  }
   await database.transaction(async (session) => {
     await session.finish({
       sql: `INSERT INTO halfbox_node (id, url, version, started_at, expires_at) VALUES (?, 'http://n', '1', 0, ?)`,
@@ -128,7 +151,8 @@ export function deadAt(shard: number, offset: number, changes: Partial<NewDeadLe
 }
 
 /** Which of the ids have a message row. */
-export async function storedIds(database: SqlDatabase, ids: string[]): Promise<string[]> {
+export async function storedIds(database: SqlDatabase | Tables, ids: string[]): Promise<string[]> {
+  if (database instanceof Tables) return ids.filter((id) => database.messages.has(id)).sort();
   const found: string[] = [];
   for (let start = 0; start < ids.length; start += 500) {
     const batch = ids.slice(start, start + 500);

@@ -1,6 +1,6 @@
 import { newId } from '../../../src/message/message-id.js';
 import type { MessageStore } from '../../../src/store/message-store.js';
-import { describeEachStore } from '../databases.js';
+import { describeConformance } from '../databases.js';
 import {
   append,
   commit,
@@ -14,7 +14,7 @@ import {
   valueOf,
 } from './half-fixture.js';
 
-describeEachStore('LookupStore', (open) => {
+describeConformance('LookupStore', (open) => {
   let store: MessageStore;
 
   beforeAll(async () => {

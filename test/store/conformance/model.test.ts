@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import type { TransactionState } from '../../../src/message/transaction.js';
 import type { MessageStore } from '../../../src/store/message-store.js';
-import { describeEachStore } from '../databases.js';
+import { describeConformance } from '../databases.js';
 import {
   append,
   commit,
@@ -85,7 +85,7 @@ class Model {
   }
 }
 
-describeEachStore('The half store against a model', (open, kind) => {
+describeConformance('The half store against a model', (open, kind) => {
   let store: MessageStore;
 
   beforeAll(async () => {

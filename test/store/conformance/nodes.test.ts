@@ -1,7 +1,7 @@
-import { describeEachStore, type TestStore } from '../databases.js';
+import { describeConformance, type ConformingStore } from '../databases.js';
 
-describeEachStore('nodes', (open) => {
-  let opened: TestStore;
+describeConformance('nodes', (open) => {
+  let opened: ConformingStore;
   beforeAll(async () => {
     opened = await open();
   });

@@ -1,7 +1,7 @@
 import { newId } from '../../../src/message/message-id.js';
 import type { AppendItem } from '../../../src/store/half-store.js';
 import type { MessageStore } from '../../../src/store/message-store.js';
-import { describeEachStore, type TestStore } from '../databases.js';
+import { describeConformance, type ConformingStore } from '../databases.js';
 import {
   append,
   commit,
@@ -20,8 +20,8 @@ import {
 } from './half-fixture.js';
 
 /** Work of several nodes at once, each with connections of its own (SQLite belongs to one process: there they share it). */
-describeEachStore('Races in the half store', (open, kind) => {
-  let opened: TestStore;
+describeConformance('Races in the half store', (open, kind) => {
+  let opened: ConformingStore;
   let store: MessageStore;
   let nodes: MessageStore[];
 

@@ -3,7 +3,8 @@ import type { MessageRef } from '../../../src/message/ref.js';
 import type { RetentionStore } from '../../../src/store/retention-store.js';
 import { rowPlaceholders, type SqlValue } from '../../../src/store/sql/database.js';
 import { transactionStateCode } from '../../../src/store/sql/transaction-row.js';
-import { describeEachStore, type TestStore } from '../databases.js';
+import { Tables } from '../../simulation/model/tables.js';
+import { describeConformance, sqlTest, type ConformingStore } from '../databases.js';
 import {
   appendChunk,
   deadAt,
@@ -19,8 +20,52 @@ import {
 const group = 'billing';
 const hourMs = 3_600_000;
 
-describeEachStore('RetentionStore', (open) => {
-  let opened: TestStore;
+interface OldTransaction {
+  id: string;
+  state: keyof typeof transactionStateCode;
+  dueAt: number;
+  messages: string[];
+  /** Times it was asked about: one attempt row at most. */
+  asked: number;
+}
+
+function insertIntoModel(tables: Tables, topic: string, { id, state, dueAt, messages, asked }: OldTransaction): void {
+  const ids = messages.map((message) => ({ id: message, topic, delayMs: undefined, deliverAt: undefined }));
+  tables.transactions.set(id, {
+    id,
+    producer: 'shop',
+    instance: undefined,
+    state,
+    dueAt,
+    claimToken: null,
+    claimedUntil: 0,
+    asked,
+    answered: 0,
+    preparedAt: 0,
+    firstCheckAt: 0,
+    refs: ids,
+    messages: [],
+    resolvedAt: 0,
+    resolvedBy: 'client',
+    reason: undefined,
+    attempts: Array.from({ length: asked }, () => ({ attempt: 1, at: 0, outcome: 'unknown', latencyMs: 3 })),
+  });
+  for (const message of messages) {
+    tables.insertMessage({ id: message, idGiven: true, topic, body: { json: '{}' } }, 0, id);
+  }
+}
+
+/** Rows of a SQL table whose id begins with the prefix, as the model has them. */
+function countInModel(tables: Tables, table: string, prefix: string): number {
+  const has = (id: string): boolean => id.startsWith(prefix);
+  if (table === 'halfbox_message') return [...tables.messages.keys()].filter(has).length;
+  const transactions = [...tables.transactions.values()].filter(({ id }) => has(id));
+  if (table === 'halfbox_transaction') return transactions.length;
+  return transactions.reduce((all, { attempts }) => all + attempts.length, 0);
+}
+
+describeConformance('RetentionStore', (open, kind) => {
+  let opened: ConformingStore;
   let retention: RetentionStore;
   let topic: string;
 
@@ -32,12 +77,13 @@ describeEachStore('RetentionStore', (open) => {
   /** Messages are kept for 1,000 ms. */
   beforeEach(async () => {
     topic = freshName('orders');
-    await insertTopic(opened.database, { name: topic, shards: 1, retentionMs: 1_000 });
+    await insertTopic(opened.below, { name: topic, shards: 1, retentionMs: 1_000 });
   });
 
   const ids = (of: MessageRef[]): string[] => of.map(({ id }) => id).sort();
 
   async function firstOffset(): Promise<number> {
+    if (opened.below instanceof Tables) return opened.below.shard(topic, 0)!.firstOffset;
     const [found] = await opened.database.read({
       sql: 'SELECT first_offset FROM halfbox_shard WHERE topic = ?',
       params: [topic],
@@ -54,13 +100,13 @@ describeEachStore('RetentionStore', (open) => {
   describe('the log', () => {
     test('of a topic without subscriptions goes by age, in whole chunks', async () => {
       const [old, middle, young] = [refs(3), refs(2), refs(2)];
-      await appendChunk(opened.database, topic, 0, old, 100);
-      await appendChunk(opened.database, topic, 0, middle, 200);
-      await appendChunk(opened.database, topic, 0, young, 300);
+      await appendChunk(opened.below, topic, 0, old, 100);
+      await appendChunk(opened.below, topic, 0, middle, 200);
+      await appendChunk(opened.below, topic, 0, young, 300);
       expect(await retention.purgeLog(topic, 0, 1_099, 500)).toBe(0);
       expect(await retention.purgeLog(topic, 0, 1_299, 500)).toBe(5);
       expect(await firstOffset()).toBe(5);
-      expect(await storedIds(opened.database, ids([...old, ...middle, ...young]))).toEqual(ids(young));
+      expect(await storedIds(opened.below, ids([...old, ...middle, ...young]))).toEqual(ids(young));
       expect((await opened.store.lanes.readLog(topic, 0, 0, 100)).map((chunk) => chunk.firstOffset)).toEqual([5]);
       expect(await retention.purgeLog(topic, 0, 1_300, 500)).toBe(2);
       expect(await retention.purgeLog(topic, 0, 1_300, 500)).toBe(0);
@@ -69,7 +115,7 @@ describeEachStore('RetentionStore', (open) => {
     });
 
     test('goes a bounded batch at a time', async () => {
-      for (let chunk = 0; chunk < 10; chunk += 1) await appendChunk(opened.database, topic, 0, refs(3), 100);
+      for (let chunk = 0; chunk < 10; chunk += 1) await appendChunk(opened.below, topic, 0, refs(3), 100);
       expect(await retention.purgeLog(topic, 0, 9_000, 7)).toBe(9);
       expect(await retention.purgeLog(topic, 0, 9_000, 7)).toBe(9);
       expect(await firstOffset()).toBe(18);
@@ -78,7 +124,7 @@ describeEachStore('RetentionStore', (open) => {
     test('never loses what a subscription has not settled', async () => {
       const all = refs(6);
       for (let start = 0; start < 6; start += 2) {
-        await appendChunk(opened.database, topic, 0, all.slice(start, start + 2), 100);
+        await appendChunk(opened.below, topic, 0, all.slice(start, start + 2), 100);
       }
       const slow = await owner('slow');
       const fast = await owner('fast');
@@ -87,7 +133,7 @@ describeEachStore('RetentionStore', (open) => {
         0,
       );
       expect(await retention.purgeLog(topic, 0, 99_000, 500)).toBe(2);
-      expect(await storedIds(opened.database, ids(all))).toEqual(ids(all.slice(2)));
+      expect(await storedIds(opened.below, ids(all))).toEqual(ids(all.slice(2)));
       await opened.store.subscriptions.remove(topic, 'slow', true);
       expect(await retention.purgeLog(topic, 0, 99_000, 500)).toBe(4);
     });
@@ -95,7 +141,7 @@ describeEachStore('RetentionStore', (open) => {
     test('leaves a message that a retry or a dead letter names, until none does', async () => {
       const all = refs(3);
       const [retried, dead, done] = all as [MessageRef, MessageRef, MessageRef];
-      await appendChunk(opened.database, topic, 0, all, 100);
+      await appendChunk(opened.below, topic, 0, all, 100);
       const owned = await owner();
       const deadLetter = deadAt(0, 1, { ref: dead });
       await opened.store.lanes.settle(
@@ -113,49 +159,49 @@ describeEachStore('RetentionStore', (open) => {
       );
       const now = 99_000;
       expect(await retention.purgeLog(topic, 0, now, 500)).toBe(3);
-      expect(await storedIds(opened.database, ids(all))).toEqual(ids([retried, dead]));
+      expect(await storedIds(opened.below, ids(all))).toEqual(ids([retried, dead]));
       expect(await opened.store.subscriptions.counts(topic, group)).toMatchObject({
         backlog: 1,
         oldestUnsettledAt: 100,
       });
       expect(await retention.purgeKept(now, 500)).toBe(0);
       expect(await retention.purgeKept(now + hourMs, 500)).toBe(2);
-      expect(await storedIds(opened.database, ids([done, retried, dead]))).toEqual(ids([retried, dead]));
+      expect(await storedIds(opened.below, ids([done, retried, dead]))).toEqual(ids([retried, dead]));
 
       await opened.store.lanes.settle(
         [settlement(owned, { shard: 0, settledOffset: 3 }, { retriesDelete: [{ shard: 0, offset: 0 }] })],
         0,
       );
       expect(await retention.purgeKept(now + 2 * hourMs, 500)).toBe(2);
-      expect(await storedIds(opened.database, ids(all))).toEqual([dead.id]);
+      expect(await storedIds(opened.below, ids(all))).toEqual([dead.id]);
       // Back in the retry store, it is named still.
       await opened.store.deadLetters.redrive({ ids: [deadLetter.id] }, now, 500);
       expect(await retention.purgeKept(now + 3 * hourMs, 500)).toBe(1);
-      expect(await storedIds(opened.database, ids(all))).toEqual([dead.id]);
+      expect(await storedIds(opened.below, ids(all))).toEqual([dead.id]);
       await opened.store.subscriptions.remove(topic, group, true);
       expect(await retention.purgeKept(now + 4 * hourMs, 500)).toBe(1);
       expect(await retention.purgeKept(now + 9 * hourMs, 500)).toBe(0);
-      expect(await storedIds(opened.database, ids(all))).toEqual([]);
+      expect(await storedIds(opened.below, ids(all))).toEqual([]);
     });
 
-    test('finishes what a crash left after the first offset was raised', async () => {
+    sqlTest(kind)('finishes what a crash left after the first offset was raised', async () => {
       const all = refs(4);
-      await appendChunk(opened.database, topic, 0, all, 100);
+      await appendChunk(opened.below, topic, 0, all, 100);
       await opened.database.transaction(async (session) => {
         await session.finish({ sql: 'UPDATE halfbox_shard SET first_offset = 4 WHERE topic = ?', params: [topic] });
       });
       expect(await retention.purgeableShards(1_100, undefined, 500)).toContainEqual({ topic, shard: 0 });
       expect(await retention.purgeLog(topic, 0, 1_100, 500)).toBe(0);
-      expect(await storedIds(opened.database, ids(all))).toEqual([]);
+      expect(await storedIds(opened.below, ids(all))).toEqual([]);
       expect(await retention.purgeableShards(1_100, undefined, 500)).not.toContainEqual({ topic, shard: 0 });
     });
 
     test('is purgeable where its first chunk is old, a page of shards at a time', async () => {
       const names = ['x', 'y'].map((name) => `~${freshName(name)}`).sort();
       for (const name of names) {
-        await insertTopic(opened.database, { name, shards: 3, retentionMs: 1_000 });
-        for (const shard of [0, 2]) await appendChunk(opened.database, name, shard, refs(1), 100);
-        await appendChunk(opened.database, name, 1, refs(1), 200);
+        await insertTopic(opened.below, { name, shards: 3, retentionMs: 1_000 });
+        for (const shard of [0, 2]) await appendChunk(opened.below, name, shard, refs(1), 100);
+        await appendChunk(opened.below, name, 1, refs(1), 200);
       }
       const old = names.flatMap((name) => [0, 2].map((shard) => ({ topic: name, shard })));
       const start = { topic: '~', shard: 0 };
@@ -171,7 +217,7 @@ describeEachStore('RetentionStore', (open) => {
       for (let chunk = 0; chunk < 60; chunk += 1) {
         const batch = refs(2);
         all.push(...batch);
-        await appendChunk(opened.database, topic, 0, batch, 100);
+        await appendChunk(opened.below, topic, 0, batch, 100);
       }
       const purge = async (store: RetentionStore): Promise<void> => {
         while ((await store.purgeLog(topic, 0, 99_000, 4)) > 0);
@@ -184,7 +230,7 @@ describeEachStore('RetentionStore', (open) => {
         const chunks = await another.lanes.readLog(topic, 0, from, 10_000);
         expect(chunks[0]?.firstOffset ?? all.length).toBe(from);
         const kept = all.slice(from);
-        expect(await storedIds(opened.database, ids(kept))).toEqual(ids(kept));
+        expect(await storedIds(opened.below, ids(kept))).toEqual(ids(kept));
       };
       await Promise.all([purge(retention), purge(another.retention), read('a'), read('b')]);
     });
@@ -192,36 +238,21 @@ describeEachStore('RetentionStore', (open) => {
 
   test('a recalled message is kept as long as its topic keeps messages', async () => {
     const id = randomUUID();
-    await opened.database.transaction(async (session) => {
-      await session.finish(
-        {
-          sql: `INSERT INTO halfbox_message (id, topic, stored_at, due_at, body_kind, body) VALUES (?, ?, 0, 500, 0, '{}')`,
-          params: [id, topic],
-        },
-        {
-          sql: `INSERT INTO halfbox_scheduled_message (due_at, message_id, topic, ref) VALUES (500, ?, ?, ?)`,
-          params: [id, topic, JSON.stringify(id)],
-        },
-      );
-    });
+    const delayed = { id, idGiven: true, topic, deliverAt: 500, body: { json: '{}' } };
+    await opened.store.half.append([{ kind: 'send', messages: [delayed] }], { now: () => 0 }, 1_000);
     expect(await opened.store.schedule.recall(id, 100)).toBe('recalled');
     await retention.purgeKept(1_099, 500);
-    expect(await storedIds(opened.database, [id])).toEqual([id]);
+    expect(await storedIds(opened.below, [id])).toEqual([id]);
     expect(await retention.purgeKept(1_100, 500)).toBe(1);
-    expect(await storedIds(opened.database, [id])).toEqual([]);
+    expect(await storedIds(opened.below, [id])).toEqual([]);
   });
 
   describe('transactions', () => {
-    interface OldTransaction {
-      id: string;
-      state: keyof typeof transactionStateCode;
-      dueAt: number;
-      messages: string[];
-      /** Times it was asked about: one attempt row at most. */
-      asked: number;
-    }
-
     async function insertTransactions(transactions: OldTransaction[]): Promise<void> {
+      if (opened.below instanceof Tables) {
+        for (const transaction of transactions) insertIntoModel(opened.below, topic, transaction);
+        return;
+      }
       for (let start = 0; start < transactions.length; start += 1_000) {
         const batch = transactions.slice(start, start + 1_000);
         const rows = batch.map(({ id, state, dueAt, messages, asked }): SqlValue[] => {
@@ -254,6 +285,7 @@ describeEachStore('RetentionStore', (open) => {
     }
 
     async function count(table: string, column: string, prefix: string): Promise<number> {
+      if (opened.below instanceof Tables) return countInModel(opened.below, table, prefix);
       const [found] = await opened.database.read({
         sql: `SELECT COUNT(*) AS entries FROM ${table} WHERE ${column} >= ? AND ${column} < ?`,
         params: [prefix, `${prefix}~`],
@@ -300,38 +332,42 @@ describeEachStore('RetentionStore', (open) => {
       expect(await count('halfbox_message', 'id', prefix)).toBe(0);
     });
 
-    test('that were rolled back, 200,000 of them, go while commits go on', async () => {
-      const prefix = randomUUID();
-      const transactions = Array.from({ length: 200_000 }, (_, index) => ({
-        ...transaction(`${prefix}-${index}`, 'rolled_back', 100),
-        asked: 0,
-      }));
-      await insertTransactions(transactions);
-      let purged = 0;
-      let isPurging = true;
-      const purge = async (): Promise<void> => {
-        for (let deleted = 1; deleted > 0; purged += deleted) deleted = await retention.purgeResolved(100, 500);
-        isPurging = false;
-      };
-      const waits: number[] = [];
-      const commit = async (): Promise<void> => {
-        while (isPurging) {
-          const startedAt = performance.now();
-          await appendChunk(opened.database, topic, 0, refs(1), 1_000);
-          waits.push(performance.now() - startedAt);
-        }
-      };
-      await Promise.all([purge(), commit(), commit()]);
-      expect(purged).toBe(200_000);
-      expect(await count('halfbox_transaction', 'id', prefix)).toBe(0);
-      expect(await count('halfbox_message', 'id', prefix)).toBe(0);
-      const [heads] = await opened.store.lanes.heads([topic]);
-      expect(heads?.nextOffset).toBe(waits.length);
-      expect(waits.length).toBeGreaterThan(0);
-      process.stdout.write(
-        `200,000 rolled-back transactions deleted beside ${waits.length} commits; longest commit ${Math.max(...waits).toFixed(1)} ms\n`,
-      );
-    }, 300_000);
+    sqlTest(kind)(
+      'that were rolled back, 200,000 of them, go while commits go on',
+      async () => {
+        const prefix = randomUUID();
+        const transactions = Array.from({ length: 200_000 }, (_, index) => ({
+          ...transaction(`${prefix}-${index}`, 'rolled_back', 100),
+          asked: 0,
+        }));
+        await insertTransactions(transactions);
+        let purged = 0;
+        let isPurging = true;
+        const purge = async (): Promise<void> => {
+          for (let deleted = 1; deleted > 0; purged += deleted) deleted = await retention.purgeResolved(100, 500);
+          isPurging = false;
+        };
+        const waits: number[] = [];
+        const commit = async (): Promise<void> => {
+          while (isPurging) {
+            const startedAt = performance.now();
+            await appendChunk(opened.below, topic, 0, refs(1), 1_000);
+            waits.push(performance.now() - startedAt);
+          }
+        };
+        await Promise.all([purge(), commit(), commit()]);
+        expect(purged).toBe(200_000);
+        expect(await count('halfbox_transaction', 'id', prefix)).toBe(0);
+        expect(await count('halfbox_message', 'id', prefix)).toBe(0);
+        const [heads] = await opened.store.lanes.heads([topic]);
+        expect(heads?.nextOffset).toBe(waits.length);
+        expect(waits.length).toBeGreaterThan(0);
+        process.stdout.write(
+          `200,000 rolled-back transactions deleted beside ${waits.length} commits; longest commit ${Math.max(...waits).toFixed(1)} ms\n`,
+        );
+      },
+      300_000,
+    );
   });
 
   test('dead letters that are old are discarded, the oldest first', async () => {

@@ -1,5 +1,5 @@
 import type { MessageStore } from '../../../src/store/message-store.js';
-import { describeEachStore, type TestStore } from '../databases.js';
+import { describeConformance, sqlTest, type ConformingStore } from '../databases.js';
 import {
   append,
   commit,
@@ -15,8 +15,8 @@ import {
   valueOf,
 } from './half-fixture.js';
 
-describeEachStore('ScheduleStore', (open) => {
-  let opened: TestStore;
+describeConformance('ScheduleStore', (open, kind) => {
+  let opened: ConformingStore;
   let store: MessageStore;
   let topic: string;
 
@@ -147,7 +147,7 @@ describeEachStore('ScheduleStore', (open) => {
     expect(await store.schedule.appendDue(8_000, 10)).toEqual([]);
   });
 
-  it('leaves nothing of delayed messages whose topic was deleted, whoever meets them first', async () => {
+  sqlTest(kind)('leaves nothing of delayed messages whose topic was deleted, whoever meets them first', async () => {
     const half = message(topic, { delayMs: 1_000 });
     await append(store, [commit(await prepared(store, [half]))], 1_000);
     // The node that deletes the topic stops after the first step.

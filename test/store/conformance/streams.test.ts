@@ -1,9 +1,9 @@
 import type { MessageStore } from '../../../src/store/message-store.js';
-import { describeEachStore, type TestStore } from '../databases.js';
+import { describeConformance, type ConformingStore } from '../databases.js';
 import { unique } from './half-fixture.js';
 
-describeEachStore('StreamStore', (open) => {
-  let opened: TestStore;
+describeConformance('StreamStore', (open) => {
+  let opened: ConformingStore;
   let store: MessageStore;
 
   beforeAll(async () => {

@@ -1,13 +1,13 @@
 import { Problem } from '../../../src/message/problem.js';
 import type { LaneCursor } from '../../../src/store/lane-store.js';
 import type { SubscriptionStore } from '../../../src/store/subscription-store.js';
-import { describeEachStore, type TestStore } from '../databases.js';
+import { describeConformance, sqlTest, type ConformingStore } from '../databases.js';
 import { appendChunk, deadAt, freshName, insertTopic, pullConfig, refs, retryAt, settlement } from './log-fixture.js';
 
 const group = 'billing';
 
-describeEachStore('SubscriptionStore', (open) => {
-  let opened: TestStore;
+describeConformance('SubscriptionStore', (open, kind) => {
+  let opened: ConformingStore;
   let subscriptions: SubscriptionStore;
   let topic: string;
 
@@ -18,7 +18,7 @@ describeEachStore('SubscriptionStore', (open) => {
 
   beforeEach(async () => {
     topic = freshName('orders');
-    await insertTopic(opened.database, { name: topic, shards: 2 });
+    await insertTopic(opened.below, { name: topic, shards: 2 });
   });
 
   async function claim(): Promise<{ topic: string; group: string; epoch: number; cursors: LaneCursor[] }> {
@@ -33,7 +33,7 @@ describeEachStore('SubscriptionStore', (open) => {
 
   /** Chunks of two messages in shard 0 at the times 100, 200 and 300. */
   async function appendThreeChunks(): Promise<void> {
-    for (const at of [100, 200, 300]) await appendChunk(opened.database, topic, 0, refs(2), at);
+    for (const at of [100, 200, 300]) await appendChunk(opened.below, topic, 0, refs(2), at);
   }
 
   describe('put', () => {
@@ -79,7 +79,7 @@ describeEachStore('SubscriptionStore', (open) => {
     });
 
     test('starts at a time among many chunks', async () => {
-      for (let at = 1; at <= 60; at += 1) await appendChunk(opened.database, topic, 1, refs((at % 3) + 1), at * 10);
+      for (let at = 1; at <= 60; at += 1) await appendChunk(opened.below, topic, 1, refs((at % 3) + 1), at * 10);
       for (const at of [1, 10, 11, 255, 590, 600, 601]) {
         const name = freshName('at');
         await subscriptions.put(topic, name, pullConfig(), { at }, undefined, 1_000);
@@ -119,7 +119,7 @@ describeEachStore('SubscriptionStore', (open) => {
         for (let chunk = 0; chunk < chunksOfWriter; chunk += 1) {
           const batch = refs(2);
           for (const ids of begunAfter.values()) for (const { id } of batch) ids.add(id);
-          await appendChunk(opened.database, topic, writer % 2, batch, 1_000);
+          await appendChunk(opened.below, topic, writer % 2, batch, 1_000);
         }
       };
       const subscribe = async (name: string): Promise<void> => {
@@ -130,7 +130,7 @@ describeEachStore('SubscriptionStore', (open) => {
         for (const name of groups) await subscribe(name);
       };
       await Promise.all([...Array.from({ length: 8 }, (_, writer) => write(writer)), subscribeAll()]);
-      await appendChunk(opened.database, topic, 0, refs(1), 1_000);
+      await appendChunk(opened.below, topic, 0, refs(1), 1_000);
 
       for (const name of groups) {
         const { cursors } = (await opened.store.lanes.claim(topic, name, 1_000, 'node', 1_000))!;
@@ -269,7 +269,7 @@ describeEachStore('SubscriptionStore', (open) => {
       expect(await subscriptions.remove(topic, group, false)).toBe(true);
     });
 
-    test('that a crash interrupted is hidden, and finished by the next put', async () => {
+    sqlTest(kind)('that a crash interrupted is hidden, and finished by the next put', async () => {
       await subscriptions.put(topic, group, pullConfig(), 'latest', undefined, 1_000);
       const owner = await claim();
       await opened.store.lanes.settle(
@@ -322,7 +322,7 @@ describeEachStore('SubscriptionStore', (open) => {
 
   test('are listed by topic and group, a page at a time', async () => {
     const other = `${topic}-b`;
-    await insertTopic(opened.database, { name: other, shards: 1 });
+    await insertTopic(opened.below, { name: other, shards: 1 });
     for (const [of, name] of [
       [topic, 'b'],
       [topic, 'a'],
