@@ -1,0 +1,110 @@
+import { Redis } from 'ioredis';
+import { audit, type Audit } from './audit/audit.js';
+import type { Cause } from './audit/evidence.js';
+import { openReader, text, type SqlReader } from './audit/sql.js';
+import { readStore, type StoreImage } from './audit/store-image.js';
+import { unfinished } from './audit/stuck.js';
+import type { ProducerEntry } from './facts.js';
+import { readJournal } from './journal.js';
+import type { Scene } from './scene.js';
+import { maxAttempts } from './topology.js';
+
+/** How long after a restart a kill still may be why a message comes again: claims of consumers that never heard run out. */
+const aftermathMs = 1_500;
+
+/** Looks at a scene from outside: the store, the applications' databases, the engine, the journals. */
+export class Observer {
+  readonly #images: StoreImage[] = [];
+  #store: SqlReader | undefined;
+
+  private constructor(
+    private readonly scene: Scene,
+    private readonly shop: SqlReader,
+    private readonly sink: SqlReader,
+  ) {}
+
+  static async of(scene: Scene): Promise<Observer> {
+    return new Observer(scene, await openReader(scene.shopDatabase), await openReader(scene.sinkDatabase));
+  }
+
+  /** Reads the store as it is and keeps that for the audit. */
+  async look(): Promise<StoreImage> {
+    this.#store ??= await openReader(this.scene.storeUrl);
+    const image = await readStore(this.#store);
+    this.#images.push(image);
+    return image;
+  }
+
+  /**
+   * Waits until nothing moves any more; answers what still does after `withinMs`. Whatever could make something move
+   * again must have stopped.
+   */
+  async quiet(withinMs: number): Promise<string[]> {
+    const deadline = Date.now() + withinMs;
+    for (;;) {
+      this.#store ??= await openReader(this.scene.storeUrl);
+      const image = await readStore(this.#store);
+      const left = [...unfinished(image), ...(await this.#leftElsewhere())];
+      if (left.length === 0 || Date.now() > deadline) return left;
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+  }
+
+  /** Audits everything since the scene began. */
+  async audit(): Promise<Audit> {
+    await this.look();
+    const { scene } = this;
+    const orders = await this.shop.rows('SELECT id FROM shop_order');
+    const effects = await this.sink.rows('SELECT message FROM effect');
+    return audit({
+      producer: readJournal<ProducerEntry>(scene.path('producer.jsonl')),
+      consumer: scene.consumerEntries(),
+      orders: new Set(orders.map((row) => text(row['id']))),
+      effects: effects.map((row) => text(row['message'])),
+      images: this.#images,
+      subscriptions: scene.subscriptions,
+      left: await this.#leftElsewhere(),
+      causes: this.#causes(),
+      maxAttempts,
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.shop.close(), this.sink.close(), this.#store?.close()]);
+  }
+
+  #causes(): Cause[] {
+    const kills = this.scene.kills.map(({ at, process, blockMs = 0 }): Cause => ({
+      at,
+      until: at + blockMs + aftermathMs,
+      what: `${process} ${blockMs > 0 ? 'blocked' : 'killed'}`,
+    }));
+    return [...kills, ...this.scene.disturbances];
+  }
+
+  async #leftElsewhere(): Promise<string[]> {
+    const [outbox] = await this.shop.rows('SELECT COUNT(*) AS held FROM halfbox_outbox');
+    const held = Number(outbox?.['held']);
+    return [...(held > 0 ? [`${held} messages are in the outbox`] : []), ...(await this.#leftInRedis())];
+  }
+
+  async #leftInRedis(): Promise<string[]> {
+    const { redisUrl } = this.scene;
+    if (redisUrl === undefined) return [];
+    const redis = new Redis(redisUrl);
+    try {
+      const left: string[] = [];
+      for (const list of ['wait', 'paused', 'active']) {
+        const count = await redis.llen(`halfbox:orders.bull:${list}`);
+        if (count > 0) left.push(`${count} jobs are ${list}`);
+      }
+      for (const set of ['completed', 'failed', 'delayed']) {
+        const count = await redis.zcard(`halfbox:orders.bull:${set}`);
+        if (count > 0) left.push(`${count} jobs are ${set}`);
+      }
+      return left;
+    } finally {
+      redis.disconnect();
+    }
+  }
+}
