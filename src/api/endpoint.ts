@@ -93,14 +93,25 @@ export function endpoint<Params = undefined, Query = undefined, Body = undefined
   return new Endpoint(spec);
 }
 
-/** Checks a value against a schema; problems are added to the list. */
+/** Problems that one refusal tells of at most: it is never as large as what it refuses. */
+const problemsMax = 100;
+/** Characters of a path that are told; a name in it may be as long as the request. */
+const pathLengthMax = 256;
+
+/** Checks a value against a schema; problems are added to the list, until it is full. */
 export function check<T>(schema: z.ZodType<T>, value: unknown, problems: FieldProblem[]): T | undefined {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  // Reasons are made by a second parse: passing them along would make every good request dearer.
-  const issues = schema.safeParse(value, inWords).error?.issues ?? result.error.issues;
-  for (const issue of issues) problems.push(...fieldProblems(issue));
+  for (const issue of worded(schema, value, result.error.issues)) {
+    if (problems.length >= problemsMax) break;
+    problems.push(...fieldProblems(issue).slice(0, problemsMax - problems.length));
+  }
   return undefined;
+}
+
+/** Reasons are made by a second parse: passing them along would make every good request dearer, and very bad ones too. */
+function worded<T>(schema: z.ZodType<T>, value: unknown, issues: z.core.$ZodIssue[]): z.core.$ZodIssue[] {
+  return issues.length > problemsMax ? issues : (schema.safeParse(value, inWords).error?.issues ?? issues);
 }
 
 const absent = new Set(['invalid_type', 'invalid_value', 'invalid_union']);
@@ -125,7 +136,8 @@ function kindOf(value: unknown): string {
 /** The refusal of an input with these problems. */
 export function invalidInput(problems: FieldProblem[]): Problem {
   const shown = problems.slice(0, 3).map(({ path, reason }) => (path === '' ? reason : `${path}: ${reason}`));
-  const more = problems.length > shown.length ? ` (and ${problems.length - shown.length} more)` : '';
+  const left = problems.length >= problemsMax ? 'many' : problems.length - shown.length;
+  const more = problems.length > shown.length ? ` (and ${left} more)` : '';
   return new Problem('validation-failed', shown.join('; ') + more, { fields: problems });
 }
 
@@ -136,16 +148,17 @@ function unknownField(path: string): FieldProblem {
 /** What is wrong by the form that was probably meant: the one with the fewest wrong fields. */
 function nearestForm(issue: z.core.$ZodIssueInvalidUnion): FieldProblem[] {
   const forms = issue.errors.map((issues) =>
-    issues.flatMap((inner) => fieldProblems({ ...inner, path: [...issue.path, ...inner.path] })),
+    issues.slice(0, problemsMax).flatMap((inner) => fieldProblems({ ...inner, path: [...issue.path, ...inner.path] })),
   );
   const fewest = Math.min(...forms.map((problems) => problems.length));
   return forms.find((problems) => problems.length === fewest) ?? [];
 }
 
 function fieldProblems(issue: z.core.$ZodIssue): FieldProblem[] {
-  const place = issue.path.map(String).join('.');
+  const place = issue.path.map(String).join('.').slice(0, pathLengthMax);
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => unknownField(place === '' ? key : `${place}.${key}`));
+    const keys = issue.keys.slice(0, problemsMax).map((key) => key.slice(0, pathLengthMax));
+    return keys.map((key) => unknownField(place === '' ? key : `${place}.${key}`));
   }
   if (issue.code === 'invalid_union' && issue.message === unsaid) return nearestForm(issue);
   return [{ path: place, reason: issue.message }];

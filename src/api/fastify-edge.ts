@@ -65,6 +65,14 @@ export function createFastifyEdge(options: EdgeOptions): { server: FastifyInstan
       done(error as Error);
     }
   });
+  // Node answers it by itself otherwise, with a status and nothing else.
+  server.server.on('checkExpectation', (_request, response) => {
+    const { status, headers, body } = notACall(
+      '417 Expectation Failed',
+      'the only expectation that is met is 100-continue',
+    );
+    response.writeHead(status, headers).end(body);
+  });
   server.addHook('preClose', (done) => {
     closeAsTheyIdle(server);
     done();
@@ -91,13 +99,22 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
     return;
   }
   const { line, reason } = clientErrors[error.code ?? ''] ?? notHttp;
+  const { headers, body } = notACall(line, reason);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${line}\r\n${lines.join('')}\r\n${body}`);
+}
+
+/** The refusal of what is not known to be a call; nothing that may follow it is read. */
+function notACall(line: string, reason: string): { status: number; headers: Record<string, string>; body: string } {
   const status = Number(line.slice(0, 3));
   const problem = new Problem('validation-failed', reason, { fields: [{ path: '', reason }] });
   const body = JSON.stringify({ ...problemJson(problem), status });
-  socket.end(
-    `HTTP/1.1 ${line}\r\ncontent-type: ${problemMediaType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      `connection: close\r\n\r\n${body}`,
-  );
+  const contentLength = Buffer.byteLength(body).toString();
+  return {
+    status,
+    headers: { 'content-type': problemMediaType, 'content-length': contentLength, connection: 'close' },
+    body,
+  };
 }
 
 const notHttp = { line: '400 Bad Request', reason: 'this is not a valid HTTP request' };

@@ -64,11 +64,20 @@ function endOfNumber(text: string, from: number): number {
   return end;
 }
 
+/** Digits of the largest number that there is, `Number.MAX_VALUE`. */
+const digitsMax = 309;
+
 /** Whether an integer keeps all its digits, and any other number stays finite. Up to 15 digits always do. */
 function isExact(text: string, start: number, end: number): boolean {
   const number = text.slice(start, end);
-  if (!/[.eE]/.test(number)) return number.length <= 15 || BigInt(number) === BigInt(Number(number));
+  if (!/[.eE]/.test(number)) return number.length <= 15 || isExactInteger(number);
   return Number.isFinite(Number(number));
+}
+
+function isExactInteger(digits: string): boolean {
+  // Reading a longer one would take long, and there is no number to compare it with.
+  if (digits.length > digitsMax || !Number.isFinite(Number(digits))) return false;
+  return BigInt(digits) === BigInt(Number(digits));
 }
 
 function membersOf(value: unknown): number {

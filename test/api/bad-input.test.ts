@@ -215,6 +215,9 @@ const catalogRows: Row[] = [
   posted('discard: 501', '/v1/dead-letters/discard', { ids: Array(501).fill('a') }, 'ids'),
   posted('discard: no body', '/v1/dead-letters/discard', undefined, '', 'a JSON body is missing'),
   got('/v1/dead-letters?id=a', 'id', 'unknown field'),
+  ...['topics', 'producers', 'dead-letters', 'subscriptions', 'transactions'].map((list) =>
+    got(`/v1/${list}?after=%C3%A9`, 'after', 'expected the `next` of a page'),
+  ),
   got('/v1/nodes?a=1', 'a', 'unknown field'),
 ];
 

@@ -100,7 +100,12 @@ const limit = z
 
 /** Query parameters of every list. */
 export const paging = {
-  after: z.string().min(1).max(512).optional().meta({ description: 'The `next` of the page before.' }),
+  // ASCII, as all names and ids are: a server of a database fails on comparing other text with them.
+  after: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,512}$/, 'expected the `next` of a page')
+    .optional()
+    .meta({ description: 'The `next` of the page before.' }),
   limit,
 };
 
