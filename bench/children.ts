@@ -1,106 +1,111 @@
 import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { boundToThisProcess, freePort } from './servers.js';
 
-/** CPU seconds (user and system) that a process has used so far, from /proc; 0 where there is none. */
-export function cpuSeconds(pid: number | undefined): number {
-  if (pid === undefined) return 0;
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  } catch {
-    return 0; // the process is gone, or this system has no /proc
-  }
+const readyMsMax = 60_000;
+
+interface Answer {
+  call: number;
+  answer?: unknown;
+  error?: string;
 }
 
-/** Peak resident memory of a process in MiB; NaN where /proc does not tell. */
-export function peakMiB(pid: number | undefined): number {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-    return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;
-  } catch {
-    return Number.NaN; // as above
-  }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** A forked script of `bench/processes` that answers `{call, …}` messages with `{answer}`. */
+/** A forked script of `bench/processes`, which answers calls by name. */
 export class Worker {
   readonly #child: ChildProcess;
+  readonly #script: string;
+  readonly #waiting = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>();
+  #calls = 0;
+  #ended: string | undefined;
 
   constructor(script: string, options: unknown) {
     const path = fileURLToPath(new URL(`./processes/${script}.js`, import.meta.url));
+    this.#script = script;
     this.#child = fork(path, [JSON.stringify(options)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child.on('message', ({ call, answer, error }: Answer) => {
+      const waiting = this.#waiting.get(call);
+      this.#waiting.delete(call);
+      if (error === undefined) waiting?.resolve(answer);
+      else waiting?.reject(new Error(`${script}: ${error}`));
+    });
+    this.#child.once('exit', (code, signal) => {
+      this.#ended = `${script}: the process ended with ${code ?? signal}`;
+      for (const { reject } of this.#waiting.values()) reject(new Error(this.#ended));
+      this.#waiting.clear();
+    });
   }
 
   get pid(): number | undefined {
     return this.#child.pid;
   }
 
-  /** Sends a call and waits for its answer; rejects when the process ends instead. */
-  async call<Answer>(name: string): Promise<Answer> {
-    this.#child.send({ call: name });
-    return new Promise<Answer>((resolve, reject) => {
-      const onExit = (code: number | null) => reject(new Error(`${name}: the process ended with ${code}`));
-      this.#child.once('exit', onExit);
-      this.#child.once('message', (message: { answer: Answer }) => {
-        this.#child.off('exit', onExit);
-        resolve(message.answer);
-      });
+  /** Sends a call and waits for its answer; rejects with the error of the call, or when the process ends instead. */
+  async call<Result>(name: string, argument?: unknown): Promise<Result> {
+    if (this.#ended !== undefined) throw new Error(this.#ended);
+    const call = (this.#calls += 1);
+    const answered = new Promise<unknown>((resolve, reject) => this.#waiting.set(call, { resolve, reject }));
+    this.#child.send({ call, name, argument }, (error) => {
+      if (error) this.#waiting.get(call)?.reject(new Error(`${this.#script}: ${error.message}`));
     });
+    return (await answered) as Result;
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
-    const exited = once(this.#child, 'exit');
-    this.#child.kill('SIGTERM');
-    await exited;
+    await stopped(this.#child);
   }
+}
+
+async function stopped(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  // One that does not heed it would hold up the run for ever.
+  const firmly = setTimeout(() => child.kill('SIGKILL'), 20_000);
+  await exited;
+  clearTimeout(firmly);
 }
 
 export interface Broker {
   url: string;
   pid: number;
+  /** From its start until it said that it is ready. */
+  startSeconds: number;
   stop(): Promise<void>;
 }
 
-/** Starts the built broker in a process of its own and waits until it is ready. */
+/** Starts the built broker in a process of its own, with `HALFBOX_BENCH_NODE_FLAGS`, and waits until it is ready. */
 export async function startBroker(environment: Record<string, string>): Promise<Broker> {
   const port = await freePort();
   const main = fileURLToPath(new URL('../src/main.js', import.meta.url));
   const flags = process.env.HALFBOX_BENCH_NODE_FLAGS?.split(' ') ?? [];
-  const child = spawn(process.execPath, [...flags, main, 'start'], {
+  const [command, args] = await boundToThisProcess(process.execPath, [...flags, main, 'start']);
+  const startedAt = performance.now();
+  const child = spawn(command, args, {
     env: { ...process.env, HALFBOX_PORT: String(port), HALFBOX_LOG_LEVEL: 'warn', ...environment },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const url = `http://127.0.0.1:${port}`;
-  const deadline = Date.now() + 30_000;
+  try {
+    await untilReady(url, child, startedAt);
+  } catch (error) {
+    await stopped(child);
+    throw error;
+  }
+  const startSeconds = (performance.now() - startedAt) / 1000;
+  return { url, pid: child.pid!, startSeconds, stop: () => stopped(child) };
+}
+
+async function untilReady(url: string, child: ChildProcess, startedAt: number): Promise<void> {
   for (;;) {
     if (child.exitCode !== null) throw new Error(`the broker ended with ${child.exitCode}`);
     const ready = await fetch(`${url}/health/ready`).then(
       (response) => response.ok,
       () => false,
     );
-    if (ready) break;
-    if (Date.now() > deadline) throw new Error('the broker was not ready within 30 s');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    if (ready) return;
+    if (performance.now() - startedAt > readyMsMax) throw new Error(`the broker was not ready within ${readyMsMax} ms`);
+    await delay(10);
   }
-  const stop = async () => {
-    if (child.exitCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill('SIGTERM');
-    await exited;
-  };
-  return { url, pid: child.pid!, stop };
 }

@@ -1,83 +1,97 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { allScenarios } from './all-scenarios.js';
 import { bareRouteRequestsPerSecond } from './bare-route.js';
-import type { Figures } from './figures.js';
-import { machine, medianFigures, table } from './report.js';
-import type { Scenario } from './scenario.js';
-import { clientScenarios } from './scenarios/client.js';
-import { httpScenarios } from './scenarios/single-http.js';
-import { lightLoad } from './scenarios/light-load.js';
-import { localScenarios } from './scenarios/local.js';
+import { medianFigures } from './figures.js';
+import { describeMachine } from './machine.js';
+import { readOptions, type Options } from './options.js';
+import type { PeerResult, Peers } from './peer.js';
+import { comparison, peerTable, scenarioTable, targetTable } from './report.js';
+import { readResults, Results, type Row } from './results.js';
+import type { Scenario, Servers, Trial } from './scenario.js';
 import { provideServers } from './servers.js';
+import { targetScenarios } from './targets.js';
 
-const scenarios: Scenario[] = [...httpScenarios, ...clientScenarios, ...localScenarios, lightLoad];
+const bareRouteSeconds = 2;
 
-interface Options {
-  seconds: string;
-  warmUp: string;
-  runs: string;
-  only?: string;
-  json?: string;
-  compare?: string;
+const say = (line: string) => process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
+const textOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+function chosen({ only, all }: Options): readonly Scenario[] {
+  if (all) return allScenarios;
+  const wanted = only ?? ['targets'];
+  return allScenarios.filter(({ id }) =>
+    wanted.some((text) => (text === 'targets' ? targetScenarios.has(id) : id.includes(text))),
+  );
 }
 
-const { seconds, warmUp, runs, only, json, compare } = new Command('bench')
-  .option('--seconds <n>', 'seconds measured in each run', '10')
-  .option('--warm-up <n>', 'seconds of load before that', '4')
-  .option('--runs <n>', 'runs of each scenario; the medians are printed', '3')
-  .option('--only <text>', 'only the scenarios whose name contains the text')
-  .option('--json <file>', 'write the figures to a file')
-  .option('--compare <file>', 'print ratios to the figures of an earlier --json file')
-  .parse()
-  .opts<Options>();
-
-/** Reads `commitToReceiptMs.p50` out of the figures. */
-function figure(figures: Figures, path: string): number {
-  return path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], figures) as number;
-}
-
-function verdict({ target }: Scenario, figures: Figures): string {
-  if (!target) return '';
-  const value = figure(figures, target.figure);
-  const wanted = target.atLeast !== undefined ? `≥ ${target.atLeast}` : `< ${target.below}`;
-  const reached = target.atLeast !== undefined ? value >= target.atLeast : value < target.below!;
-  return `${target.figure} ${wanted}: ${reached ? 'reached' : 'NOT reached'}`;
-}
-
-const servers = await provideServers();
-try {
-  const rows: { name: string; target: string; bareRoute: number[]; figures: Figures }[] = [];
-  for (const scenario of scenarios.filter(({ name }) => !only || name.includes(only))) {
-    const measured: Figures[] = [];
-    const bareRoute: number[] = [];
-    for (let run = 1; run <= Number(runs); run += 1) {
-      process.stderr.write(`${scenario.name}: run ${run} of ${runs}\n`);
-      const before = await bareRouteRequestsPerSecond(3);
-      const window = { warmUpSeconds: Number(warmUp), seconds: Number(seconds) };
-      const figures = await scenario.run(servers, window, before);
-      const after = await bareRouteRequestsPerSecond(3);
-      bareRoute.push(before, after);
-      // The machine's speed drifts: the yardstick is the mean of before and after.
-      if (figures.ratioToBareRoute !== undefined) figures.ratioToBareRoute *= before / ((before + after) / 2);
-      measured.push(figures);
+async function measurePeers({ peers: wanted }: Options, { window, servers }: Trial, results: Results): Promise<void> {
+  const { peers } = (await import(new URL('./peers/index.js', import.meta.url).href)) as { peers: Peers };
+  for (const peer of peers.filter(({ name }) => wanted === true || name === wanted)) {
+    const { name } = peer;
+    say(`peer ${name}`);
+    const result: PeerResult = { name };
+    try {
+      const missing = await peer.missing();
+      if (missing === null) result.figures = await peer.run(window, servers);
+      else result.leftOut = missing;
+    } catch (error) {
+      result.leftOut = `failed: ${textOf(error)}`;
     }
-    const figures = medianFigures(measured);
-    rows.push({ name: scenario.name, target: verdict(scenario, figures), bareRoute, figures });
+    if (result.leftOut) say(`peer ${name}: ${result.leftOut}`);
+    results.peers.push(result);
+    results.write();
   }
-  console.log(table(rows));
-  console.log(`\nbare route requests/s: ${rows.flatMap(({ bareRoute }) => bareRoute.map(Math.round)).join(', ')}`);
-  console.log(JSON.stringify(machine()));
-  if (json) writeFileSync(json, JSON.stringify({ machine: machine(), at: new Date().toISOString(), rows }, null, 2));
-  if (compare) {
-    const old = JSON.parse(readFileSync(compare, 'utf8')) as { rows: { name: string; figures: Figures }[] };
-    for (const row of rows) {
-      const earlier = old.rows.find(({ name }) => name === row.name);
-      if (!earlier) continue;
-      const rate = (figures: Figures) => figures.deliveredPerSecond ?? figures.storedPerSecond!;
-      const ratio = rate(row.figures) / rate(earlier.figures);
-      console.log(`${row.name}: ${ratio.toFixed(2)} times the rate of ${compare}`);
+}
+
+/** Runs one scenario so often. What fails is told in its row, and the others go on. */
+async function measureScenario(scenario: Scenario, trial: Trial, runs: number, results: Results): Promise<void> {
+  const { id, title, runsMax = runs } = scenario;
+  const row: Row = { id, title, runs: [], failures: [], bareRoute: [] };
+  results.rows.push(row);
+  const count = Math.min(runs, runsMax);
+  for (let run = 1; run <= count; run += 1) {
+    say(`${id}: run ${run} of ${count}`);
+    // The machine's speed drifts: the yardstick is measured around each run.
+    if (run === 1) row.bareRoute.push(await bareRouteRequestsPerSecond(bareRouteSeconds));
+    try {
+      row.runs.push(await scenario.run(trial));
+      row.figures = medianFigures(row.runs);
+    } catch (error) {
+      row.failures.push(textOf(error));
+      say(`${id}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     }
+    row.bareRoute.push(await bareRouteRequestsPerSecond(bareRouteSeconds));
+    results.write();
   }
-} finally {
-  await servers.stop();
+}
+
+async function run(options: Options, servers: Servers): Promise<void> {
+  // Read before anything is measured: the file may be the one that is about to be written, or none at all.
+  const old = options.compare === undefined ? undefined : readResults(options.compare);
+  const { seconds, warmUp, scale, rate } = options;
+  const trial: Trial = { servers, window: { warmUpSeconds: warmUp, seconds }, scale, ratePerSecond: rate };
+  const results = new Results(await describeMachine(servers), { ...options }, options.json);
+  if (options.peers) await measurePeers(options, trial, results);
+  for (const scenario of chosen(options)) await measureScenario(scenario, trial, options.runs, results);
+  console.log(`${scenarioTable(results.rows)}\n`);
+  if (results.peers.length > 0) console.log(`${peerTable(results.peers)}\n`);
+  if (results.rows.some(({ id }) => targetScenarios.has(id))) console.log(`${targetTable(results)}\n`);
+  if (old) console.log(`${comparison(results, old)}\n`);
+  const bareRoute = results.rows.flatMap((row) => row.bareRoute.map(Math.round));
+  console.log(`bare Fastify route, requests/s: ${bareRoute.join(', ')}`);
+  console.log(`${JSON.stringify(results.machine)}\nfigures: ${options.json}`);
+  // A figure that could not be measured is no success.
+  if (results.rows.some(({ failures }) => failures.length > 0)) process.exitCode = 1;
+}
+
+const options = readOptions();
+if (options.list) {
+  for (const { id, title } of allScenarios)
+    console.log(`${targetScenarios.has(id) ? '*' : ' '} ${id.padEnd(34)} ${title}`);
+} else {
+  const servers = await provideServers();
+  try {
+    await run(options, servers);
+  } finally {
+    await servers.stop();
+  }
 }

@@ -1,134 +1,183 @@
-import { Redis } from 'ioredis';
-import { cpuSeconds, peakMiB, startBroker, type Broker, type Worker } from './children.js';
-import { databaseCounters, freshDatabase } from './database.js';
-import { percentiles, type Figures } from './figures.js';
-import type { Servers, Window } from './scenario.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Worker } from './children.js';
+import type { Figures } from './figures.js';
+import { Histogram, type HistogramParts } from './histogram.js';
+import type { Rig, Usage } from './rig.js';
+import type { Window } from './scenario.js';
 
-export interface Load {
-  /** Which store the broker runs on. */
-  store: 'mysql' | 'sqlite';
-  redis: boolean;
-  startLoad(broker: Broker): Worker;
-  /** Absent: nobody consumes, and only the storing is measured. */
-  consumer?: {
-    /** The subscription of the topic `bench`, as its PUT takes it. */
-    group: string;
-    subscription: Record<string, unknown>;
-    start(broker: Broker): Worker;
+/** What a worker has counted since its start. A load counts the first two, a consumer the others, an embedded broker all. */
+export interface Counts {
+  committed?: number;
+  errors?: number;
+  /** The first error, in words. */
+  firstError?: string;
+  delivered?: number;
+  duplicates?: number;
+}
+
+/** Of the window between `begin` and `end`. */
+export interface Recorded extends Counts {
+  prepareMs?: HistogramParts;
+  commitMs?: HistogramParts;
+  endToEndMs?: HistogramParts;
+  gathered?: number;
+}
+
+export interface Parties {
+  /** Answer `begin`, `end` and `halt`. */
+  loads: Worker[];
+  /** Answer `begin`, `end` and `count`. Absent: nobody consumes, and only the storing is measured. */
+  consumers?: Worker[];
+  /** Deliveries of one message: the subscriptions of its topic that are consumed. Default 1. */
+  fanOut?: number;
+  bodyBytes?: number;
+  /** The load waits while more than so many are committed and not delivered. For loads of `startCallers`. */
+  waitingMax?: number;
+  /** Asked between the window and the end of the load. */
+  more?: () => Promise<Partial<Figures>>;
+}
+
+const drainMsMax = 60_000;
+/** A load of which more fails has measured something else. */
+const errorShareMax = 0.01;
+
+/** Warms up, measures the window, ends the load, and waits until everything that was committed has been delivered. */
+export async function measure(rig: Rig, parties: Parties, window: Window): Promise<Figures> {
+  const { loads, consumers = [], fanOut = 1 } = parties;
+  const all = [...new Set([...loads, ...consumers])];
+  const ask = async (workers: Worker[], name: string) =>
+    Promise.all(workers.map((worker) => worker.call<Recorded>(name)));
+  await ask(all, 'count');
+  const held = parties.waitingMax === undefined ? undefined : holdBack(parties, parties.waitingMax);
+  await delay(window.warmUpSeconds * 1000);
+  rig.forgetServerPeaks();
+  const before = await rig.usage();
+  const startedAt = performance.now();
+  const begun = total(await ask(all, 'begin'));
+  await delay(window.seconds * 1000);
+  const recorded = await ask(all, 'end');
+  const seconds = (performance.now() - startedAt) / 1000;
+  const after = await rig.usage();
+  const ended = total(recorded);
+  const more = await parties.more?.();
+  const peakMiB = rig.peaks();
+  await held?.stop();
+  const halted = total(await ask(loads, 'halt'));
+  if (consumers.length > 0) await drain(consumers, halted.committed * fanOut);
+  if (halted.errors > halted.committed * errorShareMax) {
+    throw new Error(`${halted.errors} calls failed and ${halted.committed} did not, the first: ${halted.firstError}`);
+  }
+  const stored = ended.committed - begun.committed;
+  const delivered = ended.delivered - begun.delivered;
+  return {
+    ...(consumers.length > 0 && {
+      deliveredPerSecond: delivered / seconds,
+      backlogAtEnd: Math.max(0, ended.committed * fanOut - ended.delivered),
+      duplicates: ended.duplicates,
+    }),
+    storedPerSecond: stored / seconds,
+    ...(parties.bodyBytes && { storedMBPerSecond: (stored * parties.bodyBytes) / seconds / 1e6 }),
+    ...timesOf(recorded),
+    ...used(before, after, seconds, consumers.length > 0 ? delivered : stored),
+    peakMiB,
+    errors: halted.errors,
+    ...more,
   };
 }
 
-interface ConsumeEnd {
-  delivered: number;
-  endToEndMs: number[];
+/** Keeps the loads from running away from the consumers, looking about every 20 ms. */
+function holdBack({ loads, consumers = [], fanOut = 1 }: Parties, waitingMax: number): { stop(): Promise<void> } {
+  let stopped = false;
+  const run = async (): Promise<void> => {
+    let paused = false;
+    while (!stopped) {
+      const counts = await Promise.all([...loads, ...consumers].map((worker) => worker.call<Counts>('count')));
+      const { committed, delivered } = total(counts);
+      const wanted = committed * fanOut - delivered > waitingMax;
+      if (wanted !== paused) {
+        await Promise.all(loads.map((load) => load.call(wanted ? 'pause' : 'resume')));
+        paused = wanted;
+      }
+      await delay(20);
+    }
+  };
+  const running = run();
+  // What goes wrong is thrown where it is waited for.
+  running.catch(() => undefined);
+  return {
+    stop: () => {
+      stopped = true;
+      return running;
+    },
+  };
 }
 
-interface LoadEnd {
-  committed: number;
-  errors: number;
-  prepareMs: number[];
-  commitMs: number[];
-}
-
-async function put(url: string, body: unknown): Promise<void> {
-  const headers = { 'content-type': 'application/json' };
-  const response = await fetch(url, { method: 'PUT', headers, body: JSON.stringify(body) });
-  if (!response.ok) throw new Error(`PUT ${url}: ${response.status} ${await response.text()}`);
-}
-
-async function redisPid(redisUrl: string): Promise<number> {
-  const redis = new Redis(redisUrl);
-  const info = await redis.info('server');
-  redis.disconnect();
-  return Number(/process_id:(\d+)/.exec(info)![1]);
-}
-
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Waits until everything committed was delivered, or 30 s are over; answers what is left. */
-async function drain(consumer: Worker, committed: number): Promise<number> {
-  const deadline = Date.now() + 30_000;
-  for (;;) {
-    const { delivered } = await consumer.call<{ delivered: number }>('count');
-    if (delivered >= committed || Date.now() > deadline) return Math.max(0, committed - delivered);
-    await sleep(50);
-  }
-}
-
-/** Runs one load against a fresh broker and store, and measures the window. `after` may ask the workers for more before they end. */
-export async function measure(
-  load: Load,
-  servers: Servers,
-  window: Window,
-  after: (load: Worker, consumer: Worker | undefined) => Promise<Figures> = () => Promise.resolve({}),
-): Promise<Figures> {
-  const database = load.store === 'mysql' ? await freshDatabase(servers.mysqlUrl) : null;
-  const directory = `/tmp/halfbox-bench-${process.pid}-${Date.now().toString(36)}`;
-  const broker = await startBroker({
-    HALFBOX_STORE_URL: database?.url ?? `sqlite:${directory}/halfbox.db`,
-    ...(load.redis ? { HALFBOX_REDIS_URL: servers.redisUrl } : {}),
-  });
-  await put(`${broker.url}/v1/topics/bench`, { shards: 4 });
-  const consuming = load.consumer;
-  if (consuming) await put(`${broker.url}/v1/subscriptions/bench/${consuming.group}`, consuming.subscription);
-  const consumer = consuming?.start(broker);
-  const loader = load.startLoad(broker);
-  const redis = load.redis ? await redisPid(servers.redisUrl) : undefined;
-  try {
-    await sleep(window.warmUpSeconds * 1000);
-    const before = await databaseCounters(servers.mysqlUrl);
-    const pids = {
-      broker: broker.pid,
-      database: database ? before.pid : undefined,
-      redis,
-      load: loader.pid,
-      consumer: consumer?.pid,
-    };
-    const sample = () => Object.entries(pids).map(([name, pid]) => [name, cpuSeconds(pid)] as const);
-    const cpuBefore = new Map(sample());
-    const startedAt = performance.now();
-    const { committed: committedBefore } = await loader.call<{ committed: number }>('begin');
-    const begun = await consumer?.call<{ delivered: number }>('begin');
-    await sleep(window.seconds * 1000);
-    const consumed = await consumer?.call<ConsumeEnd>('end');
-    const seconds = (performance.now() - startedAt) / 1000;
-    const cpuAfter = sample();
-    const ended = await loader.call<LoadEnd>('end');
-    const stored = ended.committed - committedBefore;
-    const counters = await databaseCounters(servers.mysqlUrl);
-    const extra = await after(loader, consumer);
-    const total = await loader.call<{ committed: number; errors: number }>('halt');
-    const lost = consumer ? await drain(consumer, total.committed) : 0;
-    if (lost > 0) throw new Error(`${lost} committed messages were not delivered within 30 s of the load's end`);
-    const delivered = consumed && consumed.delivered - begun!.delivered;
-    const messages = delivered ?? stored;
-    const used = cpuAfter
-      .map(([name, cpu]) => [name, cpu - cpuBefore.get(name)!] as const)
-      .filter(([, cpu]) => cpu > 0);
-    return {
-      storedPerSecond: stored / seconds,
-      ...(delivered !== undefined && { deliveredPerSecond: delivered / seconds }),
-      prepareMs: percentiles(ended.prepareMs),
-      commitMs: percentiles(ended.commitMs),
-      ...(consumed && { endToEndMs: percentiles(consumed.endToEndMs) }),
-      cpu: Object.fromEntries(used.map(([name, cpu]) => [name, cpu / seconds])),
-      cpuMicrosPerMessage: Object.fromEntries(used.map(([name, cpu]) => [name, (cpu * 1e6) / messages])),
-      ...(database && {
+/** What processes used between two looks, in all and for each of so many messages. */
+export function used(before: Usage, after: Usage, seconds: number, messages: number): Figures {
+  const difference = (kind: 'cpuSeconds' | 'writtenBytes', divisor: number) =>
+    Object.fromEntries(
+      Object.entries(after[kind]).flatMap(([name, value]) => {
+        const change = value - (before[kind][name] ?? 0);
+        return change > 0 ? [[name, change / divisor]] : [];
+      }),
+    );
+  const { database: first } = before;
+  const { database: last } = after;
+  return {
+    cpu: difference('cpuSeconds', seconds),
+    cpuMicrosPerMessage: difference('cpuSeconds', messages / 1e6),
+    writtenBytesPerMessage: difference('writtenBytes', messages),
+    ...(first &&
+      last && {
         database: {
-          statements: (counters.statements - before.statements) / messages,
-          commits: (counters.commits - before.commits) / messages,
-          redoBytes: (counters.redoBytes - before.redoBytes) / messages,
+          statementsPerMessage: (last.statements - first.statements) / messages,
+          commitsPerMessage: (last.commits - first.commits) / messages,
+          redoBytesPerMessage: (last.redoBytes - first.redoBytes) / messages,
         },
       }),
-      brokerPeakMiB: peakMiB(broker.pid),
-      ...(consumed && { backlogAtEnd: ended.committed - consumed.delivered }),
-      errors: total.errors,
-      ...extra,
-    };
-  } finally {
-    await loader.stop();
-    await consumer?.stop();
-    await broker.stop();
-    await database?.drop();
+  };
+}
+
+/** Waits until so many deliveries have been counted. Rejects when they do not come. */
+export async function drain(consumers: Worker[], wanted: number): Promise<void> {
+  const deadline = Date.now() + drainMsMax;
+  for (;;) {
+    const counts = await Promise.all(consumers.map((consumer) => consumer.call<Counts>('count')));
+    const { delivered } = total(counts);
+    if (delivered >= wanted) return;
+    if (Date.now() > deadline) {
+      throw new Error(
+        `${wanted - delivered} of ${wanted} were not delivered within ${drainMsMax} ms of the load's end`,
+      );
+    }
+    await delay(50);
   }
+}
+
+function timesOf(recorded: Recorded[]): Figures {
+  const merged = (name: 'prepareMs' | 'commitMs' | 'endToEndMs') => {
+    const all = new Histogram();
+    for (const { [name]: parts } of recorded) if (parts) all.merge(parts);
+    const percentiles = all.percentiles();
+    return percentiles && { [name]: percentiles };
+  };
+  const gathered = recorded.find((each) => each.gathered !== undefined)?.gathered;
+  return {
+    ...merged('prepareMs'),
+    ...merged('commitMs'),
+    ...merged('endToEndMs'),
+    ...(gathered !== undefined && { gathered }),
+  };
+}
+
+function total(counts: Counts[]): Required<Counts> {
+  const sum = (name: 'committed' | 'errors' | 'delivered' | 'duplicates') =>
+    counts.reduce((all, each) => all + (each[name] ?? 0), 0);
+  return {
+    committed: sum('committed'),
+    errors: sum('errors'),
+    delivered: sum('delivered'),
+    duplicates: sum('duplicates'),
+    firstError: counts.find(({ firstError }) => firstError !== undefined)?.firstError ?? '(not told)',
+  };
 }

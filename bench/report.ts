@@ -1,69 +1,118 @@
-import { cpus, totalmem } from 'node:os';
-import { median, type Figures, type Percentiles } from './figures.js';
-
-/** The medians of several runs, figure by figure. */
-export function medianFigures(runs: Figures[]): Figures {
-  const merge = (values: unknown[]): unknown => {
-    const present = values.filter((value) => value !== undefined);
-    if (present.length === 0) return undefined;
-    if (typeof present[0] === 'number') return median(present as number[]);
-    const keys = new Set(present.flatMap((value) => Object.keys(value as object)));
-    return Object.fromEntries([...keys].map((key) => [key, merge(present.map((value) => (value as never)[key]))]));
-  };
-  return merge(runs) as Figures;
-}
+import { allFigures, type Figures } from './figures.js';
+import type { Percentiles } from './histogram.js';
+import type { PeerResult } from './peer.js';
+import type { Results, ResultsFile, Row } from './results.js';
+import { targets, verdict, type Target } from './targets.js';
 
 const number = (value: number | undefined, digits = 0) => (value === undefined ? '' : value.toFixed(digits));
-const times = (value?: Percentiles) =>
-  value && Number.isFinite(value.p50)
-    ? `${value.p50.toFixed(1)} / ${value.p99.toFixed(1)} / ${value.max.toFixed(0)}`
-    : '';
+const times = (value: Percentiles | undefined) =>
+  value ? `${value.p50.toFixed(1)} / ${value.p99.toFixed(1)} / ${value.max.toFixed(0)}` : '';
+const byName = (values: Record<string, number> | undefined, digits = 0) =>
+  Object.entries(values ?? {})
+    .map(([name, value]) => `${name} ${value.toFixed(digits)}`)
+    .join(', ');
 
-/** A Markdown table: a row a scenario. */
-export function table(rows: { name: string; target: string; figures: Figures }[]): string {
-  const header = [
-    'scenario',
-    'stored/s',
-    'delivered/s',
-    'ratio to bare route',
-    'target',
-    'prepare p50/p99/max ms',
-    'commit p50/p99/max ms',
-    'end to end p50/p99/max ms',
-    'commit to receipt ms',
-    'CPU µs a message',
-    'statements, commits, redo bytes a message',
-    'broker peak MiB',
-    'messages a gathered call',
-  ];
-  const lines = rows.map(({ name, target, figures }) => [
-    name,
-    number(figures.storedPerSecond),
-    number(figures.deliveredPerSecond),
-    number(figures.ratioToBareRoute, 3),
-    target,
-    times(figures.prepareMs),
-    times(figures.commitMs),
-    times(figures.endToEndMs),
-    times(figures.commitToReceiptMs),
-    Object.entries(figures.cpuMicrosPerMessage ?? {})
-      .map(([process, micros]) => `${process} ${micros.toFixed(0)}`)
-      .join(', '),
-    figures.database
-      ? `${figures.database.statements.toFixed(2)}, ${figures.database.commits.toFixed(3)}, ${figures.database.redoBytes.toFixed(0)}`
-      : '',
-    number(figures.brokerPeakMiB),
-    number(figures.gathered),
-  ]);
+function markdown(header: string[], lines: string[][]): string {
   return [header, header.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-export function machine(): Record<string, unknown> {
-  return {
-    cpu: cpus()[0]?.model,
-    cores: cpus().length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
-    platform: `${process.platform} ${process.arch}`,
-  };
+/** A Markdown table: a row a scenario. */
+export function scenarioTable(rows: Row[]): string {
+  const header = [
+    'scenario',
+    'delivered/s',
+    'stored/s',
+    'prepare p50/p99/max ms',
+    'commit p50/p99/max ms',
+    'end to end p50/p99/max ms',
+    'CPU µs a message',
+    'statements, commits a message',
+    'redo bytes a message; written',
+    'peak MiB',
+    'more',
+  ];
+  return markdown(header, rows.map(scenarioCells));
+}
+
+function scenarioCells({ id, title, figures, failures }: Row): string[] {
+  const failed = failures.map((failure) => `FAILED: ${failure.split('\n', 1)[0]}`);
+  if (!figures) return [`\`${id}\` ${title}`, ...Array.from({ length: 9 }, () => ''), failed.join('; ')];
+  const { database } = figures;
+  return [
+    `\`${id}\` ${title}`,
+    number(figures.deliveredPerSecond),
+    number(figures.storedPerSecond) +
+      (figures.storedMBPerSecond ? ` (${number(figures.storedMBPerSecond, 1)} MB/s)` : ''),
+    times(figures.prepareMs),
+    times(figures.commitMs),
+    times(figures.endToEndMs),
+    byName(figures.cpuMicrosPerMessage),
+    database ? `${number(database.statementsPerMessage, 3)}, ${number(database.commitsPerMessage, 3)}` : '',
+    [number(database?.redoBytesPerMessage), byName(figures.writtenBytesPerMessage)].join('; '),
+    byName(figures.peakMiB),
+    [...extras(figures), ...failed].join('; '),
+  ];
+}
+
+function extras(figures: Figures): string[] {
+  const { gathered, commitToReceiptMs, own, backlogAtEnd, duplicates, errors } = figures;
+  return [
+    ...(gathered !== undefined ? [`${gathered.toFixed(0)} messages a gathered call`] : []),
+    ...(commitToReceiptMs ? [`commit to handler ${times(commitToReceiptMs)} ms`] : []),
+    ...Object.entries(own ?? {}).map(([name, value]) => `${name}: ${value.toFixed(value < 100 ? 2 : 0)}`),
+    ...(backlogAtEnd ? [`backlog at the end ${number(backlogAtEnd)}`] : []),
+    ...(duplicates ? [`duplicates ${duplicates}`] : []),
+    ...(errors ? [`errors ${errors}`] : []),
+  ];
+}
+
+/** The table of targets, with what was measured. */
+export function targetTable(results: Results): string {
+  const header = ['target', 'at least', 'aim', 'measured', 'value', 'reached', 'against'];
+  const lines = targets.map((target) => {
+    const { value, measured, told, reached } = verdict(target, results);
+    const raw = target.yardstick ? `${number(measured)}/s` : '';
+    return [
+      target.row,
+      wanted(target, target.atLeast),
+      target.aim === undefined ? '' : wanted(target, target.aim),
+      measured === undefined ? '' : raw,
+      value === undefined ? '' : `${value.toFixed(2)} ${target.unit}`,
+      reached,
+      told,
+    ];
+  });
+  return markdown(header, lines);
+}
+
+function wanted({ atMost, unit }: Target, value: number): string {
+  return `${atMost ? '≤' : '≥'} ${value} ${unit}`;
+}
+
+export function peerTable(peers: PeerResult[]): string {
+  const lines = peers.map(({ name, figures, leftOut }) => [
+    figures?.version ? `${name} ${figures.version}` : name,
+    leftOut ??
+      allFigures(figures as Figures)
+        .map(([path, value]) => `${path} ${value.toFixed(value < 100 ? 2 : 0)}`)
+        .join(', '),
+    figures?.durability ?? '',
+  ]);
+  return markdown(['peer', 'figures', 'flushed'], lines);
+}
+
+/** Figures of which both runs have one, as ratios of the new to the old. */
+export function comparison(results: Results, old: ResultsFile): string {
+  const lines = results.rows.flatMap(({ id, figures }) => {
+    const earlier = old.rows.find((row) => row.id === id)?.figures;
+    if (!figures || !earlier) return [];
+    const before = new Map(allFigures(earlier));
+    return allFigures(figures).flatMap(([path, value]) => {
+      const was = before.get(path);
+      return was === undefined || was === 0
+        ? []
+        : [[id, path, was.toPrecision(4), value.toPrecision(4), (value / was).toFixed(2)]];
+    });
+  });
+  return markdown(['scenario', 'figure', `then (${old.at})`, 'now', 'ratio'], lines);
 }

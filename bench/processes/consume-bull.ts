@@ -1,29 +1,24 @@
 import Bull from 'bull';
-import { preciseNow, serveCalls, workerOptions } from './serve-calls.js';
+import { ConsumeRecord } from './consume-record.js';
+import type { BenchBody } from './message-shape.js';
+import { workerOptions } from './serve-calls.js';
 
-/** A plain Bull worker. */
-const options = workerOptions<{ redisUrl: string; concurrency: number }>();
+/** A plain Bull worker, for jobs of one message and for jobs of several. */
+const options = workerOptions<{ redisUrl: string; concurrency: number; queue?: string; waits?: boolean }>();
 
-let delivered = 0;
-let recording = false;
-const endToEndMs: number[] = [];
-const queue = new Bull('bench.bull', options.redisUrl, { prefix: 'halfbox' });
+type JobData = { body: BenchBody } | { messages: { body: BenchBody }[] };
 
-void queue.process(options.concurrency, (job: Bull.Job<{ body: { t: number } }>) => {
-  delivered += 1;
-  if (recording) endToEndMs.push(preciseNow() - job.data.body.t);
-  return Promise.resolve();
-});
+const record = new ConsumeRecord();
+const queue = new Bull<JobData>(options.queue ?? 'bench.bull', options.redisUrl, { prefix: 'halfbox' });
 
-serveCalls({
-  begin: () => {
-    recording = true;
-    return { delivered };
-  },
-  end: () => {
-    recording = false;
-    return { delivered, duplicates: 0, endToEndMs };
-  },
-  count: () => ({ delivered, duplicates: 0 }),
-  halt: () => queue.close(true),
-});
+function start(): void {
+  void queue.process(options.concurrency, ({ data }) => {
+    if ('messages' in data) for (const { body } of data.messages) record.received(body);
+    else record.received(data.body);
+    return Promise.resolve();
+  });
+}
+
+if (!options.waits) start();
+
+record.serve({ start });

@@ -1,63 +1,70 @@
 import { Client } from 'undici';
-import { preciseNow, serveCalls, workerOptions } from './serve-calls.js';
+import { ConsumeRecord } from './consume-record.js';
+import type { BenchBody } from './message-shape.js';
+import { workerOptions } from './serve-calls.js';
 
 /** A pulling consumer: receives up to `max` at a time and acknowledges them in one call. */
-const options = workerOptions<{ url: string; max: number; connections: number }>();
+const options = workerOptions<{
+  urls: string[];
+  /** What is consumed. Default: the group `pull` of the topic `bench`. */
+  subscriptions?: { topic: string; group: string }[];
+  max: number;
+  /** For each subscription. */
+  connections: number;
+  /** Fails each delivery instead, until the call `acknowledge`. */
+  fails?: boolean;
+  /** Waits for the call `start`. */
+  waits?: boolean;
+}>();
 
-let delivered = 0;
-let duplicates = 0;
-let recording = false;
-let halted = false;
-const endToEndMs: number[] = [];
-const receivedAt: [number, number][] = [];
-const seen = new Set<string>();
 interface Received {
-  deliveries: { receipt: string; message: { id: string; body: { t: number; n?: number } } }[];
+  deliveries?: { receipt: string; message: { body: BenchBody } }[];
 }
 
-async function consume(): Promise<void> {
-  const client = new Client(options.url, { pipelining: 1 });
+const record = new ConsumeRecord();
+const subscriptions = options.subscriptions ?? [{ topic: 'bench', group: 'pull' }];
+let fails = options.fails ?? false;
+let failed = 0;
+
+async function consume(url: string, topic: string, group: string): Promise<void> {
+  const client = new Client(url, { pipelining: 1 });
   const post = async (verb: string, body: unknown) => {
-    const response = await client.request({
-      method: 'POST',
-      path: `/v1/subscriptions/bench/pull/${verb}`,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
-    return response.body.json();
+    const path = `/v1/subscriptions/${topic}/${group}/${verb}`;
+    const headers = { 'content-type': 'application/json' };
+    const response = await client.request({ method: 'POST', path, headers, body: JSON.stringify(body) });
+    if (response.statusCode === 200) return response.body.json();
+    throw new Error(`${path}: ${response.statusCode} ${await response.body.text()}`);
   };
-  while (!halted) {
-    const { deliveries } = (await post('receive', { max: options.max, waitMs: 1000 })) as Received;
-    if (deliveries === undefined || deliveries.length === 0) continue;
-    const now = preciseNow();
-    for (const { message } of deliveries) {
-      if (seen.has(message.id)) duplicates += 1;
-      seen.add(message.id);
-      if (!recording) continue;
-      endToEndMs.push(now - message.body.t);
-      if (message.body.n !== undefined) receivedAt.push([message.body.n, now]);
+  for (;;) {
+    const { deliveries = [] } = (await post('receive', { max: options.max, waitMs: 20_000 })) as Received;
+    if (deliveries.length === 0) continue;
+    const receipts = deliveries.map(({ receipt }) => receipt);
+    if (fails) {
+      await post('nack', { receipts, error: 'the benchmark lets it fail' });
+      failed += receipts.length;
+      continue;
     }
-    await post('ack', { receipts: deliveries.map(({ receipt }) => receipt) });
-    delivered += deliveries.length;
+    const key = `${topic}/${group}`;
+    for (const { message } of deliveries) record.received(message.body, key);
+    await post('ack', { receipts });
   }
-  await client.close();
 }
 
-const consumers = Array.from({ length: options.connections }, consume);
+function startOne({ topic, group }: { topic: string; group: string }, index = 0): void {
+  for (let connection = 0; connection < options.connections; connection += 1) {
+    void consume(options.urls[(index + connection) % options.urls.length]!, topic, group);
+  }
+}
 
-serveCalls({
-  begin: () => {
-    recording = true;
-    return { delivered };
-  },
-  end: () => {
-    recording = false;
-    return { delivered, duplicates, endToEndMs };
-  },
-  receipts: () => receivedAt,
-  count: () => ({ delivered, duplicates }),
-  halt: async () => {
-    halted = true;
-    await Promise.all(consumers);
+const start = (): void => subscriptions.forEach(startOne);
+
+if (!options.waits) start();
+
+record.serve({
+  start,
+  consume: (subscription: { topic: string; group: string }) => startOne(subscription),
+  failed: () => failed,
+  acknowledge: () => {
+    fails = false;
   },
 });

@@ -1,26 +1,27 @@
+import { randomUUID } from 'node:crypto';
 import { Client } from 'undici';
-import { preciseNow, serveCalls, workerOptions } from './serve-calls.js';
+import { LoadRecord } from './load-record.js';
+import { MessageShape, type Shape } from './message-shape.js';
+import { preciseNow, workerOptions } from './serve-calls.js';
 
 /**
  * Closed-loop load over `/v1/transactions/batch`: each call prepares one set and commits the set that the call
  * before it on the same connection prepared.
  */
-const options = workerOptions<{ url: string; connections: number; perCall: number; bodyBytes: number; run: string }>();
+const options = workerOptions<{ url: string; connections: number; perCall: number; shape: Shape }>();
 
-let sequence = 0;
-let committed = 0;
-let errors = 0;
-let halted = false;
+const run = randomUUID().slice(0, 8);
+const shape = new MessageShape(options.shape);
+const record = new LoadRecord();
 
 async function connection(): Promise<void> {
   const client = new Client(options.url, { pipelining: 1 });
   let prepared: string[] = [];
-  while (!halted || prepared.length > 0) {
-    const ids = halted ? [] : Array.from({ length: options.perCall }, () => `${options.run}-${(sequence += 1)}`);
-    const padding = 'x'.repeat(options.bodyBytes - 32);
-    const prepare = ids.map(
-      (id) =>
-        `{"id":"${id}","producer":"bench","messages":[{"topic":"bench","body":{"t":${preciseNow()},"p":"${padding}"}}]}`,
+  while (!record.halted || prepared.length > 0) {
+    const numbers = record.halted ? [] : Array.from({ length: options.perCall }, () => shape.next());
+    const calledAt = preciseNow();
+    const prepare = numbers.map(
+      (n) => `{"id":"${run}-${n}","producer":"bench","messages":[${shape.text(n, calledAt)}]}`,
     );
     const { statusCode, body } = await client.request({
       method: 'POST',
@@ -29,21 +30,16 @@ async function connection(): Promise<void> {
       body: `{"prepare":[${prepare.join(',')}],"commit":${JSON.stringify(prepared)},"rollback":[]}`,
     });
     const text = await body.text();
-    if (statusCode !== 200 || text.includes('"problem"')) errors += 1;
-    else committed += prepared.length;
-    prepared = ids;
+    if (statusCode !== 200 || text.includes('"problem"')) record.failed(`${statusCode} ${text.slice(0, 500)}`);
+    else {
+      record.prepared(calledAt);
+      record.committed(calledAt, prepared.length);
+    }
+    prepared = numbers.map((n) => `${run}-${n}`);
   }
   await client.close();
 }
 
 const connections = Array.from({ length: options.connections }, connection);
 
-serveCalls({
-  begin: () => ({ committed, errors }),
-  end: () => ({ committed, errors, prepareMs: [], commitMs: [] }),
-  halt: async () => {
-    halted = true;
-    await Promise.all(connections);
-    return { committed, errors };
-  },
-});
+record.serve({ ended: () => Promise.all(connections) });

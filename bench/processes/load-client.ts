@@ -1,64 +1,33 @@
-import { connect, type Producer } from '../../src/client/index.js';
-import { preciseNow, serveCalls, workerOptions } from './serve-calls.js';
+import { connect } from '../../src/client/index.js';
+import { startCallers, transact } from './closed-loop.js';
+import { LoadRecord } from './load-record.js';
+import { MessageShape, type Shape } from './message-shape.js';
+import { preciseNow, workerOptions } from './serve-calls.js';
 
 /** Closed-loop load by `halfbox/client`: so many callers in one process, each of them awaiting one message at a time. */
-const options = workerOptions<{ url: string; callers: number; bodyBytes: number; transactional: boolean }>();
+const options = workerOptions<{ urls: string[]; callers: number; transactional: boolean; shape: Shape }>();
 
-let committed = 0;
-let errors = 0;
-let recording = false;
-let halted = false;
-const prepareMs: number[] = [];
-const commitMs: number[] = [];
-const halfbox = connect({ endpoints: [options.url] });
-const producer: Producer = halfbox.producer('bench');
-const padding = 'x'.repeat(options.bodyBytes - 32);
+const record = new LoadRecord();
+const shape = new MessageShape(options.shape);
+const halfbox = connect({ endpoints: options.urls });
+const producer = halfbox.producer('bench');
 
-async function send(startedAt: number): Promise<void> {
-  await producer.send({ topic: 'bench', body: { t: startedAt, p: padding } });
-}
+const ended = startCallers(record, options.callers, async () => {
+  const startedAt = preciseNow();
+  const message = shape.message(shape.next(), startedAt);
+  if (options.transactional) return transact(producer, record, message, startedAt, preciseNow);
+  await producer.send(message);
+  record.committed(startedAt);
+});
 
-async function transact(startedAt: number): Promise<void> {
-  const { id } = await producer.prepare({ topic: 'bench', body: { t: startedAt, p: padding } });
-  const commitAt = preciseNow();
-  await producer.commit(id);
-  if (!recording) return;
-  prepareMs.push(commitAt - startedAt);
-  commitMs.push(preciseNow() - commitAt);
-}
-
-async function caller(): Promise<void> {
-  const once = options.transactional ? transact : send;
-  while (!halted) {
-    try {
-      await once(preciseNow());
-      committed += 1;
-    } catch {
-      errors += 1;
-    }
-  }
-}
-
-const callers = Array.from({ length: options.callers }, caller);
-
-serveCalls({
-  begin: () => {
-    recording = true;
-    return { committed, errors };
-  },
-  end: () => {
-    recording = false;
-    return { committed, errors, prepareMs, commitMs };
+record.serve({
+  ended: async () => {
+    await ended();
+    await halfbox.close();
   },
   gathered: () => {
     const { sends, transactions } = producer.metrics();
     const { batches, batchedItems } = options.transactional ? transactions : sends;
     return batchedItems / batches;
-  },
-  halt: async () => {
-    halted = true;
-    await Promise.all(callers);
-    await halfbox.close();
-    return { committed, errors };
   },
 });

@@ -1,52 +1,54 @@
+import { randomUUID } from 'node:crypto';
 import { HttpLine, type LineListener } from './http-line.js';
-import { preciseNow, serveCalls, workerOptions } from './serve-calls.js';
+import { LoadRecord } from './load-record.js';
+import { MessageShape, type Shape } from './message-shape.js';
+import { preciseNow, workerOptions } from './serve-calls.js';
 
 /** Closed-loop load: each connection prepares one transaction, commits it, and goes on. */
-const options = workerOptions<{ url: string; connections: number; bodyBytes: number; run: string }>();
+const options = workerOptions<{ urls: string[]; connections: number; shape: Shape }>();
 
-const padding = 'x'.repeat(options.bodyBytes - 32);
-let sequence = 0;
-let committed = 0;
-let errors = 0;
-let recording = false;
-let halted = false;
-const prepareMs: number[] = [];
-const commitMs: number[] = [];
+const run = randomUUID().slice(0, 8);
+const shape = new MessageShape(options.shape);
+const record = new LoadRecord();
 
 /** One connection with one request under way. */
 class Caller implements LineListener {
   readonly ended: Promise<void>;
-  readonly #line = new HttpLine(options.url, this);
+  readonly #line: HttpLine;
   #markEnded = (): void => {};
   #id = '';
   #commits = false;
   #sentAt = 0;
 
-  constructor() {
+  constructor(url: string) {
+    this.#line = new HttpLine(url, this);
     this.ended = new Promise((resolve) => (this.#markEnded = resolve));
     this.#prepare();
   }
 
   answered(status: number): void {
-    if (recording) (this.#commits ? commitMs : prepareMs).push(preciseNow() - this.#sentAt);
-    if (status !== (this.#commits ? 200 : 201)) errors += 1;
-    else if (this.#commits) committed += 1;
+    if (status !== (this.#commits ? 200 : 201)) {
+      record.failed(`${this.#commits ? 'commit' : 'prepare'}: answered ${status}`);
+      this.#commits = true;
+    } else if (this.#commits) record.committed(this.#sentAt);
+    else record.prepared(this.#sentAt);
     if (!this.#commits) this.#commit();
-    else if (halted) this.#end();
+    else if (record.halted) this.#end();
     else this.#prepare();
   }
 
-  broken(): void {
-    errors += 1;
+  broken(error: Error): void {
+    record.failed(error);
     this.#end();
   }
 
   #prepare(): void {
     this.#commits = false;
-    this.#id = `${options.run}-${(sequence += 1)}`;
-    const sentAt = (this.#sentAt = preciseNow());
-    const message = `{"topic":"bench","body":{"t":${sentAt},"p":"${padding}"}}`;
-    this.#line.post('/v1/transactions', `{"id":"${this.#id}","producer":"bench","messages":[${message}]}`);
+    const number = shape.next();
+    this.#id = `${run}-${number}`;
+    this.#sentAt = preciseNow();
+    const body = `{"id":"${this.#id}","producer":"bench","messages":[${shape.text(number, this.#sentAt)}]}`;
+    this.#line.post('/v1/transactions', body);
   }
 
   #commit(): void {
@@ -61,20 +63,9 @@ class Caller implements LineListener {
   }
 }
 
-const callers = Array.from({ length: options.connections }, () => new Caller());
+const callers = Array.from(
+  { length: options.connections },
+  (_, index) => new Caller(options.urls[index % options.urls.length]!),
+);
 
-serveCalls({
-  begin: () => {
-    recording = true;
-    return { committed, errors };
-  },
-  end: () => {
-    recording = false;
-    return { committed, errors, prepareMs, commitMs };
-  },
-  halt: async () => {
-    halted = true;
-    await Promise.all(callers.map(({ ended }) => ended));
-    return { committed, errors };
-  },
-});
+record.serve({ ended: () => Promise.all(callers.map(({ ended }) => ended)) });

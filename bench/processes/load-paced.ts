@@ -1,72 +1,62 @@
+import { randomUUID } from 'node:crypto';
+import { Worker } from 'node:worker_threads';
 import { Agent, request } from 'undici';
-import { preciseNow, serveCalls, workerOptions } from './serve-calls.js';
+import { LoadRecord } from './load-record.js';
+import { MessageShape, type Shape } from './message-shape.js';
+import { preciseNow, workerOptions } from './serve-calls.js';
 
-/** Open-loop load: a transaction begins every 1/rate seconds, whether or not the ones before it have been answered. */
-const options = workerOptions<{ url: string; ratePerSecond: number; bodyBytes: number; run: string }>();
+/**
+ * Open-loop load: a transaction begins every 1/rate seconds, whether or not the ones before it have been answered. Times
+ * count from when it was to begin, so that a stall shows in all that it delayed.
+ */
+const options = workerOptions<{ url: string; ratePerSecond: number; shape: Shape }>();
 
-let sequence = 0;
-let committed = 0;
-let errors = 0;
-let recording = false;
-let halted = false;
-const prepareMs: number[] = [];
-const commitMs: number[] = [];
+/** Under way at once, at most: beyond it the load is not the one that was asked for, and says so. */
+const inHandMax = 50_000;
+/** Commits whose time is kept one by one, at most. */
+const commitsMax = 500_000;
+
+const run = randomUUID().slice(0, 8);
+const record = new LoadRecord();
+const shape = new MessageShape(options.shape);
 /** When each transaction's commit was called, by its number. */
 const commitCalledAt: [number, number][] = [];
-const dispatcher = new Agent({ connections: 64 });
-const padding = 'x'.repeat(options.bodyBytes - 32);
+const dispatcher = new Agent({ connections: 256, pipelining: 1 });
 const inHand = new Set<Promise<void>>();
 
-async function post(path: string, body?: string): Promise<number> {
+async function post(path: string, wanted: number, body?: string): Promise<void> {
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   const response = await request(options.url + path, { method: 'POST', headers, body, dispatcher });
-  await response.body.dump();
-  return response.statusCode;
+  const text = await response.body.text();
+  if (response.statusCode !== wanted) throw new Error(`${path}: ${response.statusCode} ${text.slice(0, 500)}`);
 }
 
-async function transaction(): Promise<void> {
-  const number = (sequence += 1);
-  const id = `${options.run}-${number}`;
-  const startedAt = preciseNow();
-  const message = `{"topic":"bench","body":{"t":${startedAt},"n":${number},"p":"${padding}"}}`;
-  const prepared = await post('/v1/transactions', `{"id":"${id}","producer":"bench","messages":[${message}]}`);
+async function transaction(dueAt: number): Promise<void> {
+  const number = shape.next();
+  const id = `${run}-${number}`;
+  await post('/v1/transactions', 201, `{"id":"${id}","producer":"bench","messages":[${shape.text(number, dueAt)}]}`);
+  record.prepared(dueAt);
   const commitAt = preciseNow();
-  const resolved = await post(`/v1/transactions/${id}/commit`);
-  if (prepared !== 201 || resolved !== 200) errors += 1;
-  else committed += 1;
-  if (!recording) return;
-  prepareMs.push(commitAt - startedAt);
-  commitMs.push(preciseNow() - commitAt);
-  commitCalledAt.push([number, commitAt]);
+  await post(`/v1/transactions/${id}/commit`, 200);
+  record.committed(commitAt);
+  if (record.recording && commitCalledAt.length < commitsMax) commitCalledAt.push([number, commitAt]);
 }
 
-async function pace(): Promise<void> {
-  const startedAt = preciseNow();
-  for (let due = 0; !halted; due += 1) {
-    const waitMs = startedAt + (due * 1000) / options.ratePerSecond - preciseNow();
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-    const one = transaction().catch(() => void (errors += 1));
-    inHand.add(one);
-    void one.finally(() => inHand.delete(one));
-  }
-}
+const pacer = new Worker(new URL('./pacer.js', import.meta.url), {
+  workerData: { startsAt: preciseNow() + 50, ratePerSecond: options.ratePerSecond },
+});
+pacer.on('message', (dueAt: number) => {
+  if (record.halted) return;
+  if (inHand.size >= inHandMax) return record.failed(`${inHandMax} transactions are under way`);
+  const one = transaction(dueAt).catch((error: unknown) => record.failed(error));
+  inHand.add(one);
+  void one.finally(() => inHand.delete(one));
+});
 
-const pacing = pace();
-
-serveCalls({
-  begin: () => {
-    recording = true;
-    return { committed, errors };
-  },
-  end: () => {
-    recording = false;
-    return { committed, errors, prepareMs, commitMs };
-  },
-  commits: () => commitCalledAt,
-  halt: async () => {
-    halted = true;
-    await pacing;
+record.serve({
+  ended: async () => {
+    await pacer.terminate();
     await Promise.all(inHand);
-    return { committed, errors };
   },
+  calls: { commits: () => commitCalledAt },
 });

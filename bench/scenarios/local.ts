@@ -1,55 +1,51 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker, type Broker } from '../children.js';
+import { pullConsumer } from '../consumers.js';
 import { freshDatabase } from '../database.js';
-import { measure } from '../measure.js';
 import type { Figures } from '../figures.js';
-import type { Scenario, Servers, Window } from '../scenario.js';
+import { measure } from '../measure.js';
+import { Rig } from '../rig.js';
+import type { Scenario, Trial } from '../scenario.js';
 
-const bodyBytes = 256;
+const shape = { bodyBytes: 256 };
 const callers = 64;
 
-type Database = { type: 'mysql'; url: string } | { type: 'sqlite'; folder: string };
+type Database = { type: 'mysql'; url: string } | { type: 'sqlite'; file: string };
 
 /** A broker on MariaDB, an application process that sends, and a consumer that pulls. */
-async function run(servers: Servers, window: Window, database: Database): Promise<Figures> {
-  return measure(
-    {
-      store: 'mysql',
-      redis: false,
-      startLoad: ({ url }: Broker) => new Worker('load-local', { url, callers, bodyBytes, database }),
-      consumer: {
-        group: 'pull',
-        subscription: { mode: 'pull', maxInFlight: 2000 },
-        start: ({ url }) => new Worker('consume-pull', { url, max: 200, connections: 2 }),
-      },
-    },
-    servers,
-    window,
-    async (loader) => ({ gathered: await loader.call<number>('gathered') }),
-  );
+async function run({ servers, window }: Trial, database: Database): Promise<Figures> {
+  return Rig.use(servers, { store: 'mysql' }, async (rig) => {
+    const consumer = await pullConsumer(rig);
+    const load = rig.worker('load', 'load-local', { url: rig.url, callers, shape, database });
+    return measure(rig, { loads: [load], consumers: [consumer] }, window);
+  });
 }
 
-const onSqlite: Scenario = {
-  name: `sendInTransaction, SQLite application, ${callers} in flight → batched pull`,
-  run: (servers, window) => {
-    const folder = mkdtempSync(join(tmpdir(), 'halfbox-bench-application-'));
-    return run(servers, window, { type: 'sqlite', folder });
-  },
-};
-
-const onMariaDb: Scenario = {
-  name: `sendInTransaction, MariaDB application, ${callers} in flight → batched pull`,
-  run: async (servers, window) => {
-    const database = await freshDatabase(servers.mysqlUrl);
-    try {
-      return await run(servers, window, { type: 'mysql', url: database.url });
-    } finally {
-      await database.drop();
-    }
-  },
-};
-
 /** What an application reaches whose messages follow local transactions in a database of its own. */
-export const localScenarios: Scenario[] = [onSqlite, onMariaDb];
+export const local: Scenario[] = [
+  {
+    id: 'local/sqlite',
+    title: `sendInTransaction, SQLite application, ${callers} in flight → batched pull`,
+    async run(trial) {
+      const folder = mkdtempSync(join(tmpdir(), 'halfbox-bench-application-'));
+      try {
+        return await run(trial, { type: 'sqlite', file: join(folder, 'application.db') });
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  },
+  {
+    id: 'local/mysql',
+    title: `sendInTransaction, application on the same MariaDB, ${callers} in flight → batched pull`,
+    async run(trial) {
+      const database = await freshDatabase(trial.servers.mysqlUrl);
+      try {
+        return await run(trial, { type: 'mysql', url: database.url });
+      } finally {
+        await database.drop();
+      }
+    },
+  },
+];

@@ -1,50 +1,49 @@
-import { Worker } from '../children.js';
-import { measure, type Load } from '../measure.js';
-import type { Scenario } from '../scenario.js';
+import type { Figures } from '../figures.js';
+import { measure } from '../measure.js';
+import { Rig, type RigOptions } from '../rig.js';
+import type { Scenario, Trial } from '../scenario.js';
+import { bullConsumer, pullConsumer } from '../consumers.js';
 
 const bodyBytes = 256;
 
-function scenario(
-  name: string,
-  atLeast: number,
-  store: Load['store'],
-  consumer: 'pull' | 'bull',
-  load: (url: string) => Worker,
-): Scenario {
-  return {
-    name,
-    target: { figure: 'ratioToBareRoute', atLeast },
-    async run(servers, window, bareRouteRequestsPerSecond) {
-      const figures = await measure(
-        {
-          store,
-          redis: consumer === 'bull' || store === 'mysql',
-          startLoad: ({ url }) => load(url),
-          consumer: {
-            group: consumer,
-            subscription: consumer === 'bull' ? { mode: 'queue' } : { mode: 'pull', maxInFlight: 2000 },
-            start: ({ url }) =>
-              consumer === 'bull'
-                ? new Worker('consume-bull', { redisUrl: servers.redisUrl, concurrency: 100 })
-                : new Worker('consume-pull', { url, max: 200, connections: 2 }),
-          },
-        },
-        servers,
-        window,
-      );
-      return { ...figures, ratioToBareRoute: figures.deliveredPerSecond! / bareRouteRequestsPerSecond };
-    },
-  };
+async function pulled({ servers, window }: Trial, options: RigOptions, connections: number): Promise<Figures> {
+  return Rig.use(servers, options, async (rig) => {
+    const consumer = await pullConsumer(rig);
+    const load = rig.worker('load', 'load-http', { urls: rig.urls, connections, shape: { bodyBytes } });
+    return measure(rig, { loads: [load], consumers: [consumer] }, window);
+  });
 }
 
-const run = () => Date.now().toString(36);
-const single = (url: string) => new Worker('load-http', { url, connections: 128, bodyBytes, run: run() });
-const batch = (url: string) => new Worker('load-batch', { url, connections: 8, perCall: 50, bodyBytes, run: run() });
+async function worked({ servers, window }: Trial, subscription: object): Promise<Figures> {
+  return Rig.use(servers, { store: 'mysql', redis: true }, async (rig) => {
+    const consumer = await bullConsumer(rig, subscription);
+    const load = rig.worker('load', 'load-http', { urls: rig.urls, connections: 128, shape: { bodyBytes } });
+    return measure(rig, { loads: [load], consumers: [consumer] }, window);
+  });
+}
 
-/** Closed-loop throughput over HTTP, end to end with the consumer keeping up. */
-export const httpScenarios: Scenario[] = [
-  scenario('single-message HTTP, 128 connections → batched pull', 0.14, 'mysql', 'pull', single),
-  scenario('single-message HTTP, 128 connections → Bull worker', 0.09, 'mysql', 'bull', single),
-  scenario('batch HTTP, 50 a call, 8 connections → batched pull', 0.28, 'mysql', 'pull', batch),
-  scenario('SQLite + memory, single-message HTTP → batched pull', 0.12, 'sqlite', 'pull', single),
+const byConnections = [1, 32, 128, 512].map((connections): Scenario => ({
+  id: `http/pull-${connections}`,
+  title: `single-message HTTP, ${connections} connection${connections > 1 ? 's' : ''}, MariaDB and Redis → batched pull`,
+  run: (trial) => pulled(trial, { store: 'mysql', redis: true }, connections),
+}));
+
+/** Prepare and commit of each message by two HTTP requests, in a closed loop, with the consumer keeping up. */
+export const singleHttp: Scenario[] = [
+  ...byConnections,
+  {
+    id: 'http/sqlite-pull-128',
+    title: 'single-message HTTP, 128 connections, SQLite and memory → batched pull',
+    run: (trial) => pulled(trial, { store: 'sqlite' }, 128),
+  },
+  {
+    id: 'http/bull-128',
+    title: 'single-message HTTP, 128 connections → Bull worker, a job a message',
+    run: (trial) => worked(trial, {}),
+  },
+  ...[16, 64, 256].map((messagesPerJob): Scenario => ({
+    id: `http/bull-128-jobs-of-${messagesPerJob}`,
+    title: `single-message HTTP, 128 connections → Bull worker, up to ${messagesPerJob} messages a job`,
+    run: (trial) => worked(trial, { messagesPerJob }),
+  })),
 ];
