@@ -33,6 +33,7 @@ export { requireTables, TablesMissing } from './local/required-tables.js';
 export { BullConnections } from './consume/bull-connections.js';
 export { BullConsumer, type BullConsumerOptions } from './consume/bull-consumer.js';
 export { Consumer } from './consume/consumer.js';
+export type { FailedInJob, JobOfMessages, JobResult } from '../message/job-result.js';
 export type { ConsumerCounts, InHand } from './consume/consumer-counts.js';
 export type { ConsumedSubscription, ConsumeFailure, ConsumerOptions, Consuming } from './consume/consumer-options.js';
 export { payloadOf, type ConsumedMessage, type DeliveryContext, type Handler } from './consume/delivery-context.js';

@@ -1,9 +1,8 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type Bull from 'bull';
 import type { HalfboxClient } from '../broker/halfbox-client.js';
-import type { DeliveredMessage, SubscriptionSettings } from '../contract.js';
-import { plainText, rejectText, retryText } from '../../message/failure-text.js';
 import { BullConnections } from './bull-connections.js';
-import { ConsumerStopped, ReceiptLost } from './consume-errors.js';
+import { BullHandlers } from './bull-handlers.js';
 import {
   checkConsuming,
   concurrencyOf,
@@ -13,9 +12,8 @@ import {
   type ConsumeFailure,
   type Consuming,
 } from './consumer-options.js';
-import { HeldDelivery, type ConsumedMessage } from './delivery-context.js';
-import { isAskedFor, textOf, toError, verdictOf } from './failure.js';
-import { groupOfOwn, subscribeFirmly } from './subscribe.js';
+import type { Handler } from './delivery-context.js';
+import { groupOfOwn, settingsOf, subscribeFirmly } from './subscribe.js';
 
 /** Handlers that were aborted at a stop may still end. */
 const lastEndsMs = 1_000;
@@ -43,8 +41,10 @@ export interface BullConsumerOptions<Body = unknown> extends Consuming<Body> {
 export class BullConsumer<Body = unknown> {
   /** Of its own where it is broadcasting. */
   readonly group: string;
-  readonly #running = new Map<string, HeldDelivery>();
+  readonly #handlers: BullHandlers;
   readonly #ending = new AbortController();
+  /** Ends the waits of a stop. */
+  readonly #left = new AbortController();
   #bull: { queue: Bull.Queue; close: () => Promise<void> } | undefined;
   #stopped: Promise<void> | undefined;
   #away = false;
@@ -59,14 +59,21 @@ export class BullConsumer<Body = unknown> {
       );
     }
     this.group = broadcasting === false ? group : groupOfOwn(group);
+    this.#handlers = new BullHandlers({
+      group: this.group,
+      handler: options.handler as Handler<never>,
+      concurrency: concurrencyOf(options),
+      report: (error, during, messageId) => this.#report(error, during, messageId),
+    });
   }
 
   get topic(): string {
     return this.options.topic;
   }
 
+  /** Handlers that run now. */
   get runningCount(): number {
-    return this.#running.size;
+    return this.#handlers.runningCount;
   }
 
   /** Resolves when the subscription exists and the worker waits for jobs. Rejects when that did not come about within `startMs`. */
@@ -84,16 +91,19 @@ export class BullConsumer<Body = unknown> {
     }
     this.#bull = opened;
     queue.on('error', (error: Error) => this.#queueFailed(error));
-    queue.on('lock-extension-failed' as 'error', (job: unknown, error?: unknown) => this.#lost(job as Bull.Job, error));
+    queue.on('lock-extension-failed' as 'error', (job: unknown, error?: unknown) =>
+      this.#handlers.lost(String((job as Bull.Job).id), error),
+    );
     await this.#ready(queue, deadline);
     if (isOver(this.#ending.signal)) return;
-    const worker = queue.process(concurrencyOf(this.options), (job) => this.#handle(job));
+    const worker = queue.process(concurrencyOf(this.options), (job) => this.#handlers.handle(job));
     worker.catch((error: unknown) => this.#queueFailed(error as Error));
   }
 
   /**
    * Takes no further job and waits for running handlers, `stopMs` at most; then their signals are aborted, and those that
-   * do not end within a second are left alone: their jobs are lost a little later, and come again as the next attempt.
+   * do not end within a second are left alone: their jobs are lost a little later, and come again as the next attempt. Of a
+   * job of several messages those that no handler has begun are given back at once (no attempt is counted).
    */
   stop(): Promise<void> {
     return (this.#stopped ??= this.#stop());
@@ -102,9 +112,7 @@ export class BullConsumer<Body = unknown> {
   async #subscribe(deadline: number): Promise<void> {
     const { client, topic, subscription = {}, broadcasting = false } = this.options;
     if (client === undefined || subscription === false) return;
-    const settings: SubscriptionSettings = { ...subscription, mode: 'queue' };
-    if (broadcasting === true) settings.expiresAfterIdleMs = 60_000;
-    else if (broadcasting !== false) settings.expiresAfterIdleMs = broadcasting.expiresAfterIdleMs;
+    const settings = settingsOf('queue', subscription, broadcasting, 60_000);
     const { signal } = this.#ending;
     await subscribeFirmly(client, { topic, group: this.group }, settings, deadline, signal, (error) =>
       tell(this.options, error, { during: 'subscribe' }),
@@ -127,53 +135,22 @@ export class BullConsumer<Body = unknown> {
     }
   }
 
-  async #handle(job: Bull.Job<DeliveredMessage>): Promise<void> {
-    // Bull hands out an empty job when Redis was wiped between taking its id and reading it.
-    if (job.data.id === undefined) throw new Error('the job was lost before it was read');
-    const delivery = new HeldDelivery(this.group, { receipt: '', message: job.data }, Infinity, () =>
-      Promise.resolve(),
-    );
-    const id = String(job.id);
-    this.#running.set(id, delivery);
-    try {
-      await this.options.handler(delivery.message as ConsumedMessage<Body>, delivery);
-    } catch (error) {
-      if (!isAskedFor(error)) this.#report(toError(error), 'handle', delivery.messageId);
-      throw failedJob(error);
-    } finally {
-      this.#running.delete(id);
-    }
-  }
-
   async #stop(): Promise<void> {
     this.#ending.abort();
     if (this.#bull === undefined) return;
     const { queue, close } = this.#bull;
-    const abort = setTimeout(() => this.#abortRunning(), this.options.stopMs ?? 25_000);
-    let leave: NodeJS.Timeout | undefined;
-    const left = new Promise<void>((resolve) => {
-      leave = setTimeout(resolve, (this.options.stopMs ?? 25_000) + lastEndsMs);
-    });
-    // Pausing here waits for the running jobs; closing need not then, and ends the locks of those that did not end.
-    await Promise.race([queue.pause(true).catch(() => undefined), left]);
+    const { stopMs = 25_000 } = this.options;
+    const abort = setTimeout(() => this.#handlers.abortRunning(), stopMs);
+    // Pausing here waits for the running jobs. It fails where Redis is away, and then no end of theirs could be told.
+    const ended = queue.pause(true).catch(() => undefined);
+    this.#handlers.close();
+    await Promise.race([ended, after(stopMs + lastEndsMs, this.#left.signal)]);
     clearTimeout(abort);
-    clearTimeout(leave);
+    if (this.#handlers.giveUp()) await Promise.race([ended, after(lastEndsMs, this.#left.signal)]);
+    this.#left.abort();
+    // Ends the locks of jobs that did not end.
     await queue.close(true);
     await close();
-  }
-
-  #abortRunning(): void {
-    for (const delivery of this.#running.values()) {
-      delivery.lose(new ConsumerStopped(delivery.messageId));
-      this.#report(delivery.loss as Error, 'handle', delivery.messageId);
-    }
-  }
-
-  #lost(job: Bull.Job, cause: unknown): void {
-    const delivery = this.#running.get(String(job.id));
-    if (delivery === undefined) return;
-    delivery.lose(new ReceiptLost(delivery.messageId, 'the lock of its job could not be renewed', cause));
-    this.#report(delivery.loss as Error, 'queue', delivery.messageId);
   }
 
   /** Bull tries again by itself; the first failure of a series is reported. */
@@ -199,14 +176,9 @@ async function answering(queue: Bull.Queue): Promise<void> {
   if (queue.client.status !== 'ready') await new Promise<void>((resolve) => queue.client.once('ready', resolve));
 }
 
-/** The error whose text Bull keeps for the broker. */
-function failedJob(thrown: unknown): Error {
-  const verdict = verdictOf(thrown);
-  const options = { cause: thrown };
-  if (verdict.kind === 'reject') return new Error(rejectText(verdict.error), options);
-  if (verdict.kind !== 'nack') return new Error(plainText(textOf(thrown)), options);
-  if (verdict.delayMs === undefined) return new Error(plainText(verdict.error), options);
-  return new Error(retryText(verdict.delayMs, verdict.error), options);
+function after(ms: number, signal: AbortSignal): Promise<void> {
+  // Rejects only when it is no longer waited for.
+  return wait(ms, undefined, { signal }).catch(() => undefined);
 }
 
 /** Read anew: a stop may have come while something was waited for. */

@@ -1,4 +1,4 @@
-import type { Delivery, SubscriptionSettings } from '../contract.js';
+import type { Delivery } from '../contract.js';
 import { ConsumerStopped, ReceiptLost } from './consume-errors.js';
 import { ConsumerCounts, type InHand } from './consumer-counts.js';
 import {
@@ -14,7 +14,7 @@ import { isAskedFor, toError, verdictOf, type Verdict } from './failure.js';
 import { Prefetch } from './prefetch.js';
 import { Receiver } from './receiver.js';
 import { Settlements } from './settlements.js';
-import { groupOfOwn, subscribeFirmly } from './subscribe.js';
+import { groupOfOwn, settingsOf, subscribeFirmly } from './subscribe.js';
 import { Visibility } from './visibility.js';
 import { reached } from '../../message/step.js';
 
@@ -118,9 +118,8 @@ export class Consumer<Body = unknown> {
   async #subscribe(): Promise<void> {
     const { client, topic, subscription, broadcasting, visibilityMs, waitMs, startMs } = this.#options;
     if (subscription === false) return;
-    const settings: SubscriptionSettings = { ...subscription, mode: 'pull' };
-    if (broadcasting === true) settings.expiresAfterIdleMs = Math.max(60_000, 2 * visibilityMs, 2 * waitMs);
-    else if (broadcasting !== false) settings.expiresAfterIdleMs = broadcasting.expiresAfterIdleMs;
+    const idleMs = Math.max(60_000, 2 * visibilityMs, 2 * waitMs);
+    const settings = settingsOf('pull', subscription, broadcasting, idleMs);
     const deadline = performance.now() + startMs;
     const { signal } = this.#ending;
     await subscribeFirmly(client, { topic, group: this.group }, settings, deadline, signal, (error) =>

@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { BrokerRefused, BrokerUnreachable } from '../errors.js';
 import type { SubscriptionSettings } from '../contract.js';
 import type { HalfboxClient } from '../broker/halfbox-client.js';
+import type { ConsumedSubscription } from './consumer-options.js';
 import { groupPattern } from '../../message/names.js';
 
 const retryMsMin = 100;
@@ -26,6 +27,19 @@ export function groupOfOwn(group: string): string {
   const own = `${group}-${randomBytes(6).toString('hex')}`;
   if (!groupPattern.test(own)) throw new RangeError(`'${group}' is too long for broadcasting: at most 51 characters`);
   return own;
+}
+
+/** What a consumer asks of its subscription. @param expiresAfterIdleMs of one of its own, where the consumer does not say */
+export function settingsOf(
+  mode: 'pull' | 'queue',
+  subscription: ConsumedSubscription,
+  broadcasting: boolean | { expiresAfterIdleMs: number },
+  expiresAfterIdleMs: number,
+): SubscriptionSettings {
+  const settings: SubscriptionSettings = { ...subscription, mode };
+  if (broadcasting === true) settings.expiresAfterIdleMs = expiresAfterIdleMs;
+  else if (broadcasting !== false) settings.expiresAfterIdleMs = broadcasting.expiresAfterIdleMs;
+  return settings;
 }
 
 /**

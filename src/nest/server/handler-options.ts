@@ -49,6 +49,7 @@ const subscriptionNames = [
   'retry',
   'maxInFlight',
   'ratePerSecond',
+  'messagesPerJob',
   'onDeadLetter',
   'expiresAfterIdleMs',
 ] as const satisfies (keyof ConsumedSubscription)[];

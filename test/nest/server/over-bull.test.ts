@@ -58,6 +58,27 @@ describe('HalfboxServer where the application shares Redis', () => {
     await until('its connections are closed', async () => (await redis.connections()) === before);
   });
 
+  it('runs them for each message of a job of several', async () => {
+    const seen: unknown[] = [];
+    @Controller()
+    class Orders {
+      @EventPattern<string>('packed', { messagesPerJob: 10, retry: { fixedMs: 3_600_000 } })
+      handle(@Payload() body: string, @Ctx() { attempt }: HalfboxContext): void {
+        seen.push([body, attempt]);
+        if (body === 'reject') throw new Reject('never valid');
+        if (body === 'retry' && attempt === 1) throw new Retry({ afterMs: 0 });
+        if (body === 'throw') throw new Error('no stock');
+      }
+    }
+    await applications.listening(Orders, { redisUrl: redis.url });
+    const [plain, retry, reject, thrown] = await applications.send('packed', 'plain', 'retry', 'reject', 'throw');
+    for (const id of [plain, retry]) await applications.untilState('acked', id!);
+    expect((await applications.untilState('dead', reject!)).error).toBe('never valid');
+    expect((await applications.untilState('retry', thrown!)).error).toBe('no stock');
+    expect(seen).toHaveLength(5);
+    expect((await applications.broker.get('/v1/subscriptions/packed/g')).body.messagesPerJob).toBe(10);
+  });
+
   it('needs no way over HTTP where the subscriptions exist', async () => {
     const seen: unknown[] = [];
     @Controller()
