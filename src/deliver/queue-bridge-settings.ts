@@ -6,7 +6,9 @@ export interface QueueBridgeSettings {
   windowCharactersMax: number;
   /** Tries that are taken and enqueued at a time, at most. */
   takeMax: number;
-  /** Outcomes that are settled at a time, at most. */
+  /** Characters of one job of several messages, unless one alone has more. */
+  jobCharactersMax: number;
+  /** Jobs whose outcomes are settled at a time, at most. */
   drainMax: number;
   /** How long a first outcome waits for others while the engine holds many. */
   lingerMs: number;
@@ -25,6 +27,7 @@ export const queueBridgeDefaults: QueueBridgeSettings = {
   windowMax: 1_000,
   windowCharactersMax: 32 * 1024 * 1024,
   takeMax: 500,
+  jobCharactersMax: 1024 * 1024,
   drainMax: 1_000,
   lingerMs: 5,
   pollMs: 1_000,
@@ -48,4 +51,6 @@ export interface QueueBridgeEvents {
   engineLost: OfQueue;
   /** Running jobs whose worker had gone: they count as failed with the error `worker-lost`. */
   workerLost: OfQueue;
+  /** Failed messages that a worker named and that its job does not have. */
+  misnamed: OfQueue;
 }

@@ -1,13 +1,13 @@
 import type { Clock } from '../message/clock.js';
-import { messageText } from '../message/message-json.js';
-import type { EngineJob, EngineQueue, QueueEngine } from '../queue/queue-engine.js';
+import { drainedBytesMax, type EngineJob, type EngineQueue, type QueueEngine } from '../queue/queue-engine.js';
 import type { OwnedSubscription, SubscriptionConsumer } from '../relay/owned-subscription.js';
 import type { Events } from '../runtime/events.js';
 import type { Logger } from '../runtime/logger.js';
 import { Loop } from '../runtime/loop.js';
+import { packJobs } from './pack-jobs.js';
 import { queueBridgeDefaults, type QueueBridgeEvents, type QueueBridgeSettings } from './queue-bridge-settings.js';
-import { QueueOutcomes, resultOf } from './queue-outcomes.js';
-import { jobIdOf, QueueWindow } from './queue-window.js';
+import { QueueOutcomes } from './queue-outcomes.js';
+import { QueueWindow } from './queue-window.js';
 import { reached } from '../message/step.js';
 
 export interface QueueBridgeParts {
@@ -37,6 +37,11 @@ export class QueueBridge implements SubscriptionConsumer {
   private unsent: EngineJob[] = [];
   /** Stored and perhaps still in the engine. */
   private unremoved: string[] = [];
+  /**
+   * Tries are being given back unhandled. They come again under the same names, so nothing is enqueued until the jobs that
+   * carried them are gone: else these would stand in the way, or answer a successor that asks which job carries a try.
+   */
+  private givingBack = false;
   private outcomeWaiting = false;
   private queuePaused: boolean | undefined;
   private reconcileAt = 0;
@@ -61,7 +66,7 @@ export class QueueBridge implements SubscriptionConsumer {
       this.owned.onReady(() => this.filling.wake()),
       this.queue.onOutcome(() => {
         this.outcomeWaiting = true;
-        this.settling.wake(this.window.count > 64 ? this.settings.lingerMs : 0);
+        this.settling.wake(this.window.jobCount > 64 ? this.settings.lingerMs : 0);
       }),
     ];
     this.filling.start();
@@ -78,6 +83,8 @@ export class QueueBridge implements SubscriptionConsumer {
         await this.send();
         this.outcomeWaiting = true;
         await this.settleEnded();
+        // What waited for jobs to be removed.
+        await this.send();
       }
     } catch (error) {
       const { topic, group } = this.owned;
@@ -94,11 +101,10 @@ export class QueueBridge implements SubscriptionConsumer {
     const most = Math.min(this.window.room, this.settings.takeMax);
     if (most === 0) return false;
     const deliveries = await this.owned.take(most, this.settings.claimMs);
-    for (const delivery of deliveries) {
-      const id = jobIdOf(delivery);
-      const json = messageText(delivery.message, delivery);
-      this.window.add(id, delivery, json.length, false);
-      this.unsent.push({ id, json });
+    const { messagesPerJob = 1 } = this.owned.config;
+    for (const { job, deliveries: carried } of packJobs(deliveries, messagesPerJob, this.settings.jobCharactersMax)) {
+      this.window.add(job.id, carried, job.json.length);
+      this.unsent.push(job);
     }
     await this.send();
     return deliveries.length === most;
@@ -112,14 +118,16 @@ export class QueueBridge implements SubscriptionConsumer {
     const outcomes = await this.queue.drain(this.settings.drainMax);
     if (outcomes.length === 0) return false;
     reached('queue.drained-before-settle');
-    const known = outcomes.filter(({ id }) => this.window.has(id));
-    await this.outcomes.settle(known.map((outcome) => [outcome.id, resultOf(outcome)]));
+    const ended = this.outcomes.read(outcomes);
+    this.givingBack = ended.some(([, results]) => results.some(({ kind }) => kind === 'release'));
+    await this.outcomes.settle(ended);
     // Whatever this owner did not give out, or take over, counts no longer.
-    this.outcomes.ignored(outcomes.length - known.length);
+    this.outcomes.ignored(outcomes.length - ended.length);
     this.unremoved = outcomes.map(({ id }) => id);
     this.filling.wake();
     await this.removeStored();
-    return outcomes.length >= this.settings.drainMax;
+    const returnedSize = outcomes.reduce((sum, { returned = '' }) => sum + returned.length, 0);
+    return outcomes.length >= this.settings.drainMax || returnedSize * 4 > drainedBytesMax;
   }
 
   /** Finds what the engine has lost and whose workers have gone, and makes claims last. */
@@ -147,10 +155,8 @@ export class QueueBridge implements SubscriptionConsumer {
 
   /** Learns what an earlier owner has left with the engine. */
   private async adopt(): Promise<void> {
-    for (const delivery of await this.owned.inFlight()) {
-      const id = jobIdOf(delivery);
-      if (!this.window.has(id)) this.window.add(id, delivery, 0, true);
-    }
+    const inFlight = await this.owned.inFlight();
+    this.window.adopt(inFlight, inFlight.length > 0 ? await this.queue.packs() : []);
     await this.outcomes.clearForeign();
     await this.outcomes.settleLost();
     reached('queue.adopted');
@@ -162,7 +168,7 @@ export class QueueBridge implements SubscriptionConsumer {
   private async send(): Promise<void> {
     // A job of a call that failed may have been added all the same, and have been settled since.
     this.unsent = this.unsent.filter(({ id }) => this.window.has(id));
-    if (this.unsent.length === 0) return;
+    if (this.unsent.length === 0 || this.givingBack) return;
     const jobs = this.unsent;
     reached('queue.given-before-enqueue');
     await this.queue.enqueue(jobs);
@@ -175,11 +181,15 @@ export class QueueBridge implements SubscriptionConsumer {
   }
 
   private async removeStored(): Promise<void> {
-    if (this.unremoved.length === 0) return;
-    reached('queue.settled-before-remove');
-    await this.queue.remove(this.unremoved);
-    reached('queue.removed');
+    if (this.unremoved.length > 0) {
+      reached('queue.settled-before-remove');
+      await this.queue.remove(this.unremoved);
+      reached('queue.removed');
+    }
     this.unremoved = [];
+    if (!this.givingBack) return;
+    this.givingBack = false;
+    this.filling.wake();
   }
 
   private async followPause(): Promise<void> {

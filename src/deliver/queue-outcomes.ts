@@ -1,13 +1,16 @@
-import { bounds } from '../message/bounds.js';
-import { readFailureText } from '../message/failure-text.js';
 import type { EngineOutcome, EngineQueue } from '../queue/queue-engine.js';
 import type { DeliveryOutcome, DeliveryResult, OwnedSubscription } from '../relay/owned-subscription.js';
 import type { Events } from '../runtime/events.js';
+import type { Logger } from '../runtime/logger.js';
+import { resultsOf } from './job-results.js';
 import type { QueueBridgeEvents, QueueBridgeSettings } from './queue-bridge-settings.js';
-import type { QueuedTry, QueueWindow } from './queue-window.js';
+import type { QueuedJob, QueueWindow } from './queue-window.js';
 
 /** What a try is recorded as that the engine no longer knew. */
 export const engineLost = 'engine-lost';
+
+/** A job that has ended, with a result for each of its tries (and more, that do not count). */
+type EndedJob = [id: string, results: DeliveryResult[]];
 
 /** How the tries end that are with the engine: as their workers said, or because the engine or a worker lost them. */
 export class QueueOutcomes {
@@ -16,44 +19,71 @@ export class QueueOutcomes {
     private readonly queue: EngineQueue,
     private readonly window: QueueWindow,
     private readonly settings: QueueBridgeSettings,
-    private readonly parts: { events: Events<QueueBridgeEvents> },
+    private readonly parts: { events: Events<QueueBridgeEvents>; logger: Logger },
   ) {}
 
-  /** Ends what the engine has lost as failed attempts, due again at once. Answers how many. */
+  /** Ends what the engine has lost as failed attempts, due again at once. */
   async settleLost(): Promise<number> {
     const missing = await this.queue.missing(this.window.enqueuedIds());
     // One that was settled while this was asked is missing because it was removed.
     const lost = missing.filter((id) => this.window.has(id));
     if (lost.length === 0) return 0;
-    await this.settle(lost.map((id) => [id, { kind: 'nack', error: engineLost, delayMs: 0 }]));
-    this.emit('engineLost', lost.length);
-    return lost.length;
+    const result: DeliveryResult = { kind: 'nack', error: engineLost, delayMs: 0 };
+    const count = await this.settle(lost.map((id) => [id, this.job(id).tries.map(() => result)]));
+    this.emit('engineLost', count);
+    return count;
   }
 
-  /** Stores how tries ended; they are no longer with the engine then. */
-  async settle(ended: [id: string, result: DeliveryResult][]): Promise<void> {
-    if (ended.length === 0) return;
-    const outcomes = ended.map(([id, result]): DeliveryOutcome => ({ ...this.queued(id).delivery, result }));
-    const results = await this.owned.settle(outcomes);
+  /** How the tries of these jobs ended, by what their workers said. Those of jobs that the window does not have are left out. */
+  read(outcomes: EngineOutcome[]): EndedJob[] {
+    const ended: EndedJob[] = [];
+    let misnamed = 0;
+    for (const outcome of outcomes) {
+      const job = this.window.get(outcome.id);
+      if (job === undefined) continue;
+      const messageIds = job.tries.map(({ messageId }) => messageId);
+      const read = resultsOf(outcome, messageIds.concat(job.others));
+      misnamed += read.misnamed;
+      ended.push([outcome.id, read.results]);
+    }
+    if (misnamed > 0) {
+      const { topic, group } = this.owned;
+      this.parts.logger.warn(
+        { topic, group, count: misnamed },
+        'workers named failed messages that their jobs do not have',
+      );
+      this.emit('misnamed', misnamed);
+    }
+    return ended;
+  }
+
+  /** Stores how jobs ended; they are no longer with the engine then. Answers how many tries they were. */
+  async settle(ended: EndedJob[]): Promise<number> {
+    if (ended.length === 0) return 0;
+    const outcomes: DeliveryOutcome[] = [];
+    for (const [id, results] of ended) {
+      this.job(id).tries.forEach(({ shard, offset, attempt, generation }, index) => {
+        outcomes.push({ shard, offset, attempt, generation, result: results[index] as DeliveryResult });
+      });
+    }
+    const settled = await this.owned.settle(outcomes);
     for (const [id] of ended) this.window.delete(id);
-    this.ignored(results.filter((result) => result === 'stale').length);
+    this.ignored(settled.filter((result) => result === 'stale').length);
+    return outcomes.length;
   }
 
   /** Makes claims last whose second half has begun. */
   async extendClaims(now: number): Promise<void> {
     const { claimMs } = this.settings;
-    const ids = this.window.endingBefore(now + claimMs / 2);
-    if (ids.length === 0) return;
+    const ending = this.window.endingBefore(now + claimMs / 2);
+    if (ending.length === 0) return;
     const results = await this.owned.extend(
-      ids.map((id) => this.queued(id).delivery),
+      ending.map(([, tried]) => tried),
       claimMs,
     );
-    ids.forEach((id, index) => {
-      if (results[index] === 'stale') this.window.delete(id);
-      else {
-        const queued = this.window.get(id);
-        if (queued !== undefined) queued.claimedUntil = now + claimMs;
-      }
+    ending.forEach(([id, tried], index) => {
+      if (results[index] === 'stale') this.window.deleteTry(id, tried);
+      else tried.claimedUntil = now + claimMs;
     });
   }
 
@@ -71,7 +101,7 @@ export class QueueOutcomes {
   async clearForeign(): Promise<void> {
     this.ignored(await this.queue.retainWaiting(this.window.ids()));
     for (;;) {
-      const outcomes = await this.queue.drain(this.settings.drainMax + this.window.count);
+      const outcomes = await this.queue.drain(this.settings.drainMax + this.window.jobCount);
       const foreign = outcomes.filter(({ id }) => !this.window.has(id)).map(({ id }) => id);
       if (foreign.length === 0) return;
       await this.queue.remove(foreign);
@@ -84,23 +114,11 @@ export class QueueOutcomes {
     if (count > 0) this.emit('ignored', count);
   }
 
-  private queued(id: string): QueuedTry {
-    return this.window.get(id) as QueuedTry;
+  private job(id: string): QueuedJob {
+    return this.window.get(id) as QueuedJob;
   }
 
   private emit(name: keyof QueueBridgeEvents, count: number): void {
     this.parts.events.emit(name, { topic: this.owned.topic, group: this.owned.group, count });
   }
-}
-
-const withoutReason = 'failed without a reason';
-
-/** What a worker's end means for the try. Its error text may ask for the dead letters, or for a wait of its own. */
-export function resultOf({ ok, error }: EngineOutcome): DeliveryResult {
-  if (ok) return { kind: 'ack' };
-  const failure = readFailureText(error ?? '');
-  if (failure.kind === 'plain') return { kind: 'nack', error: error || withoutReason };
-  if (failure.kind === 'reject') return { kind: 'reject', error: failure.reason || withoutReason };
-  const delayMs = Math.min(failure.afterMs, bounds.delayMsMax);
-  return { kind: 'nack', error: failure.reason || withoutReason, delayMs };
 }

@@ -42,6 +42,7 @@ export const bounds = {
   pushTimeoutMsDefault: 15_000,
   pushConcurrencyMax: 1_000,
   pushConcurrencyDefault: 16,
+  messagesPerJobMax: 256,
   expiresAfterIdleMsMin: 1_000,
   expiresAfterIdleMsMax: 365 * 24 * 3_600_000,
   retentionMsMin: 1_000,

@@ -24,6 +24,8 @@ export interface SubscriptionConfig {
   maxInFlight: number;
   /** Deliveries per second at most; absent: no limit. */
   ratePerSecond?: number;
+  /** Mode `queue`: messages that one job carries, at most. Absent, or 1: a job is a message. */
+  messagesPerJob?: number;
   /** What a dead letter does to later messages of its ordering key. */
   onDeadLetter: 'continue' | 'block';
   /** Set for broadcasting: the subscription is deleted when it was not used for this long. */

@@ -10,6 +10,8 @@ import type { StatementObserver } from '../store/sql/database.js';
 
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+const queueLosses = ['ignored', 'engineLost', 'workerLost', 'misnamed'] as const satisfies (keyof QueueBridgeEvents)[];
+
 /** What the broker counts, for Prometheus. Names are `halfbox_…`; times are seconds, as Prometheus asks. */
 export class BrokerMetrics {
   readonly registry = new Registry();
@@ -88,7 +90,7 @@ export class BrokerMetrics {
     });
     relay.on('stale', ({ topic, group, count }) => this.#deliveries.inc({ topic, group, outcome: 'stale' }, count));
     relay.on('released', ({ topic, group }) => this.#forget(topic, group));
-    for (const what of ['ignored', 'engineLost', 'workerLost'] as const) {
+    for (const what of queueLosses) {
       queues.on(what, ({ topic, group, count }) => this.#lost.inc({ topic, group, what }, count));
     }
   }
@@ -114,7 +116,7 @@ export class BrokerMetrics {
   #forget(topic: string, group: string): void {
     for (const outcome of ['acked', 'retried', 'released', 'dead', 'expired', 'stale'])
       this.#deliveries.remove({ topic, group, outcome });
-    for (const what of ['ignored', 'engineLost', 'workerLost']) this.#lost.remove({ topic, group, what });
+    for (const what of queueLosses) this.#lost.remove({ topic, group, what });
     this.#given.remove({ topic, group });
   }
 

@@ -137,6 +137,9 @@ describe('topics, producers, subscriptions and dead letters', () => {
         maxInFlight: 9,
       });
       expect(replaced.body).toMatchObject({ maxAttempts: 17, retry, ratePerSecond: 5, maxInFlight: 9 });
+      const queued = async (settings: object): Promise<unknown> =>
+        (await broker.put('/v1/subscriptions/orders/packed', { mode: 'queue', ...settings })).body.messagesPerJob;
+      expect([await queued({ messagesPerJob: 256 }), await queued({})]).toEqual([256, 1]);
       const otherMode = await broker.put('/v1/subscriptions/orders/billing', { mode: 'queue' });
       expect([otherMode.status, slugOf(otherMode)]).toEqual([409, 'already-exists']);
       const shown = (await broker.get('/v1/subscriptions/orders/billing')).body;

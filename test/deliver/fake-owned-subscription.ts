@@ -86,6 +86,7 @@ export class FakeOwnedSubscription implements OwnedSubscription {
         const entry = this.find(outcome);
         if (entry === undefined) return 'stale';
         entry.state = outcome.result.kind === 'ack' ? 'acked' : 'ready';
+        if (outcome.result.kind === 'release') entry.attempt -= 1;
         this.settled.push({ offset: outcome.offset, attempt: outcome.attempt, result: outcome.result });
         if (entry.state === 'ready') this.ready();
         return 'settled';

@@ -7,6 +7,7 @@ import { silentLogger } from '../../src/runtime/logger.js';
 import { until } from '../queue/until.js';
 import { FakeOwnedSubscription } from './fake-owned-subscription.js';
 
+const noCounts = { ignored: 0, engineLost: 0, workerLost: 0, misnamed: 0 };
 const never = new Promise<never>(() => {});
 
 /** A memory engine that can be away. */
@@ -43,14 +44,14 @@ describe('queue bridge', () => {
     nowMs = 1_000_000;
     engine = new UnsteadyEngine();
     owned = new FakeOwnedSubscription('orders', clock);
-    counts = { ignored: 0, engineLost: 0, workerLost: 0 };
+    counts = { ...noCounts };
     bridges = [];
   });
   afterEach(() => Promise.all(bridges.map((bridge) => bridge.stop())));
 
   function bridge(settings: Partial<QueueBridgeSettings> = {}, of = owned): QueueBridge {
     const events = new Events<QueueBridgeEvents>();
-    for (const name of ['ignored', 'engineLost', 'workerLost'] as const) {
+    for (const name of ['ignored', 'engineLost', 'workerLost', 'misnamed'] as const) {
       events.on(name, ({ count }) => void (counts[name] += count));
     }
     const made = new QueueBridge(of, { engine, clock, logger: silentLogger, events }, { retryMs: 1, ...settings });
@@ -144,7 +145,7 @@ describe('queue bridge', () => {
     await quiet.settleEnded();
     expect(owned.acked).toBe(5);
     expect(runs).toBe(5);
-    expect(counts).toEqual({ ignored: 0, engineLost: 0, workerLost: 0 });
+    expect(counts).toEqual(noCounts);
   });
 
   it('does not enqueue again what was settled although the answer to enqueueing was lost', async () => {

@@ -15,6 +15,7 @@ import { until } from './until.js';
 import { WorkerProcess } from './worker-process.js';
 
 const prefix = 'halfbox';
+const noCounts = { ignored: 0, engineLost: 0, workerLost: 0, misnamed: 0 };
 const json = (id: string, body: unknown = {}) => ({ id, json: JSON.stringify({ id, attempt: 1, body }) });
 
 describe('bull engine', () => {
@@ -37,7 +38,7 @@ describe('bull engine', () => {
   beforeEach(() => {
     topic = `orders-${randomUUID()}`;
     cleanUp = [];
-    counts = { ignored: 0, engineLost: 0, workerLost: 0 };
+    counts = { ...noCounts };
   });
   afterEach(async () => {
     for (const clean of cleanUp.reverse()) await clean();
@@ -53,7 +54,7 @@ describe('bull engine', () => {
   async function bridge(bodyOf?: (offset: number) => string): Promise<FakeOwnedSubscription> {
     const owned = new FakeOwnedSubscription(topic, systemClock, 0, bodyOf);
     const events = new Events<QueueBridgeEvents>();
-    for (const name of ['ignored', 'engineLost', 'workerLost'] as const) {
+    for (const name of ['ignored', 'engineLost', 'workerLost', 'misnamed'] as const) {
       events.on(name, ({ count }) => void (counts[name] += count));
     }
     const settings = { reconcileMs: 200, pollMs: 100, retryMs: 10, retryMsMax: 100 };
@@ -72,7 +73,7 @@ describe('bull engine', () => {
     const nacks = owned.settled.filter(({ result }) => result.kind === 'nack');
     expect(nacks).toHaveLength(20);
     expect(nacks[0]).toEqual({ offset: 0, attempt: 1, result: { kind: 'nack', error: 'no stock' } });
-    expect(counts).toEqual({ ignored: 0, engineLost: 0, workerLost: 0 });
+    expect(counts).toEqual(noCounts);
     await until('its jobs are removed', async () => {
       return (await redis.ask((client) => client.keys(`${prefix}:*:message:*`))).length === 0;
     });

@@ -1,15 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import type {
-  EngineOutcome,
-  EngineQueue,
-  EngineWorker,
-  JobHandler,
-  QueueEngine,
+import {
+  drainedBytesMax,
+  resultTooLarge,
+  returnedBytesMax,
+  type EngineOutcome,
+  type EngineQueue,
+  type EngineWorker,
+  type JobHandler,
+  type QueueEngine,
 } from '../../src/queue/queue-engine.js';
 import { until } from './until.js';
 
 function job(id: string, fields: Record<string, unknown> = {}) {
   return { id, json: JSON.stringify({ id, ...fields }) };
+}
+
+function pack(id: string, ...tries: string[]) {
+  return { id: `+${id}`, json: JSON.stringify({ messages: tries.map((name) => ({ id: name })) }), tries };
 }
 
 function gate(): { opened: Promise<void>; open: () => void } {
@@ -246,6 +253,70 @@ export function queueEngineConformance(
         for (const { id } of outcomes) drainedIds.add(id);
         return drainedIds.size === 3001;
       });
+    });
+
+    it('tells what was returned for a pack, and for no other job', async () => {
+      work(({ messages, id }) => {
+        if (id !== undefined) return { failed: ['x'] };
+        const [first] = messages as { id: string }[];
+        if (first?.id === 'bad:0:1') throw new Error('all failed');
+        return first?.id === 'silent:0:1' ? undefined : { failed: [{ id: 'b', error: 'ü "quoted"' }] };
+      });
+      const packs = [pack('one', 'a:0:1', 'b:0:1'), pack('two', 'silent:0:1'), pack('three', 'bad:0:1', 'c:0:1')];
+      await queue.enqueue([job('single:0:1'), ...packs]);
+      const expected = expect.arrayContaining([
+        { id: 'single:0:1', ok: true },
+        { id: '+one', ok: true, returned: JSON.stringify({ failed: [{ id: 'b', error: 'ü "quoted"' }] }) },
+        { id: '+two', ok: true },
+        { id: '+three', ok: false, error: 'all failed' },
+      ]);
+      expect(await drained(4)).toEqual(expected);
+    });
+
+    it('fails a pack for which too much was returned, and drains fewer where it is much', async () => {
+      const much = returnedBytesMax - 2;
+      work(({ messages }) => {
+        const [first] = messages as { id: string }[];
+        return 'x'.repeat(first?.id === 'large:0:1' ? much + 1 : much);
+      });
+      await queue.enqueue([pack('large', 'large:0:1')]);
+      expect(await drained(1)).toEqual([{ id: '+large', ok: false, error: resultTooLarge }]);
+      await queue.remove(['+large']);
+      const count = 2 + drainedBytesMax / returnedBytesMax;
+      await queue.enqueue(Array.from({ length: count }, (_, n) => pack(String(n), `m${n}:0:1`)));
+      const ended = new Set<string>();
+      await until('all are drained', async () => {
+        const outcomes = await queue.drain(1000);
+        const bytes = outcomes.reduce((sum, { returned = '' }) => sum + returned.length, 0);
+        expect(bytes).toBeLessThanOrEqual(drainedBytesMax + returnedBytesMax);
+        await queue.remove(outcomes.map(({ id }) => id));
+        for (const { id } of outcomes) ended.add(id);
+        return ended.size === count;
+      });
+    });
+
+    it('knows the packs that it has, in every state, with their tries; a repeated one is left as it is', async () => {
+      const { opened, open } = gate();
+      let running = false;
+      work(async ({ messages }) => {
+        if ((messages as { id: string }[])[0]?.id === 'ended:0:1') return;
+        running = true;
+        await opened;
+      });
+      const running_ = pack('running', 'running:0:1', 'b.c:0:2');
+      const known = [pack('ended', 'ended:0:1'), running_, pack('waiting', 'waiting:0:1', 'd:0:1', 'e:0:1')];
+      await queue.enqueue([...known, job('single:0:1')]);
+      await until('a pack runs', () => running);
+      await queue.enqueue([{ ...running_, tries: ['other:0:1'] }]);
+      const [first, ...others] = await queue.packs();
+      expect(first).toEqual({ id: '+ended', tries: ['ended:0:1'] });
+      expect(others).toHaveLength(2);
+      expect(others).toEqual(expect.arrayContaining(known.slice(1).map(({ id, tries }) => ({ id, tries }))));
+      expect(await queue.missing(['+ended', '+running', '+waiting', '+never'])).toEqual(['+never']);
+      expect(await queue.retainWaiting(['+running', 'single:0:1'])).toBe(1);
+      expect((await queue.packs()).map(({ id }) => id)).toEqual(['+ended', '+running']);
+      open();
+      await drained(3);
     });
 
     it('waits for the job in hand when a worker is closed', async () => {

@@ -59,6 +59,14 @@ export const subscriptionInput = z
       .max(bounds.ratePerSecondMax)
       .optional()
       .meta({ description: 'Deliveries per second at most.' }),
+    messagesPerJob: integer(1, bounds.messagesPerJobMax)
+      .optional()
+      .meta({
+        description:
+          'Mode `queue`: messages that one Bull job carries, at most. Default 1: a job is a message. Above 1 its data is ' +
+          '`{ messages: […] }`, and what the processor returns may name those that failed.',
+        default: 1,
+      }),
     onDeadLetter: z.enum(['continue', 'block']).default('continue').meta({
       description: '`block` holds the ordering key of a dead letter until it is redriven and acked, or discarded.',
     }),
@@ -72,6 +80,9 @@ export const subscriptionInput = z
       const message = subscription.mode === name ? 'is missing' : `is for mode ${name} only`;
       context.addIssue({ code: 'custom', path: [name], message });
     }
+    if (subscription.mode !== 'queue' && subscription.messagesPerJob !== undefined) {
+      context.addIssue({ code: 'custom', path: ['messagesPerJob'], message: 'is for mode queue only' });
+    }
   })
   .meta({ id: 'SubscriptionSettings' });
 
@@ -80,7 +91,9 @@ export type SubscriptionInput = z.output<typeof subscriptionInput>;
 /** The input as the stages keep it, with where a new subscription starts. */
 export function subscriptionConfig(input: SubscriptionInput): { config: SubscriptionConfig; startFrom: StartPosition } {
   const { startFrom, retry, ...rest } = input;
-  return { config: { ...rest, retry: retry ?? { levelsMs: defaultRetryLevelsMs } }, startFrom };
+  const config: SubscriptionConfig = { ...rest, retry: retry ?? { levelsMs: defaultRetryLevelsMs } };
+  if (config.mode === 'queue') config.messagesPerJob ??= 1;
+  return { config, startFrom };
 }
 
 export const seekInput = z.strictObject({ to: startPosition }).meta({ id: 'Seek' });
@@ -97,6 +110,7 @@ export const listedSubscription = z
     forward: forward.optional(),
     maxInFlight: z.int(),
     ratePerSecond: z.number().optional(),
+    messagesPerJob: z.int().optional(),
     onDeadLetter: z.enum(['continue', 'block']),
     expiresAfterIdleMs: z.int().optional(),
     paused: z.boolean(),

@@ -1,11 +1,20 @@
 import type Bull from 'bull';
-import type { EngineJob, EngineOutcome, EngineQueue } from '../queue-engine.js';
+import {
+  drainedBytesMax,
+  type EngineJob,
+  type EngineOutcome,
+  type EnginePack,
+  type EngineQueue,
+  resultTooLarge,
+  returnedBytesMax,
+} from '../queue-engine.js';
 import { type BullPlace, openBullQueue } from './open-bull-queue.js';
 import {
   addJobs,
   drainEnded,
   failAbandoned,
   findMissing,
+  findPacks,
   type RedisScript,
   removeEnded,
   retainWaiting,
@@ -39,8 +48,9 @@ export class BullQueue implements EngineQueue {
     const head = [JSON.stringify(options), String(timestamp)];
     let call = [...head];
     let characters = 0;
-    for (const { id, json } of jobs) {
+    for (const { id, json, tries } of jobs) {
       call.push(id, json);
+      if (tries !== undefined) call.push(tries.join(','));
       characters += json.length;
       if (call.length < 2 * callJobsMax + head.length && characters < callCharactersMax) continue;
       await this.run(addJobs, call);
@@ -51,14 +61,32 @@ export class BullQueue implements EngineQueue {
   }
 
   async drain(max: number): Promise<EngineOutcome[]> {
-    const [succeeded, failed, reasons] = (await this.run(drainEnded, [String(max)])) as [string[], string[], string[]];
+    const bounds = [max, returnedBytesMax, drainedBytesMax].map(String);
+    const answer = (await this.run(drainEnded, bounds)) as [string[], string[], string[], (string | null)[]];
+    const [succeeded, failed, reasons, returned] = answer;
     // Neither kind keeps the other from being drained.
     const failedMax = Math.max(max - succeeded.length, max >> 1);
     const outcomes: EngineOutcome[] = failed
       .slice(0, failedMax)
       .map((id, index) => ({ id, ok: false, error: reasons[index] ?? '' }));
-    for (const id of succeeded.slice(0, max - outcomes.length)) outcomes.push({ id, ok: true });
+    let pack = 0;
+    for (const id of succeeded.slice(0, max - outcomes.length)) {
+      if (returned[pack] !== id) outcomes.push({ id, ok: true });
+      else {
+        outcomes.push(packOutcome(id, returned[pack + 1] as string | null));
+        pack += 2;
+      }
+    }
     return outcomes;
+  }
+
+  async packs(): Promise<EnginePack[]> {
+    const found = (await this.run(findPacks, [])) as string[];
+    const packs: EnginePack[] = [];
+    for (let at = 0; at < found.length; at += 2) {
+      packs.push({ id: found[at] as string, tries: (found[at + 1] as string).split(',') });
+    }
+    return packs;
   }
 
   async remove(ids: string[]): Promise<void> {
@@ -119,6 +147,12 @@ export class BullQueue implements EngineQueue {
   private run(script: RedisScript, args: string[]): Promise<unknown> {
     return script.run(this.place.connections.client, this.key, args);
   }
+}
+
+function packOutcome(id: string, returned: string | null): EngineOutcome {
+  if (returned === null) return { id, ok: false, error: resultTooLarge };
+  // Bull writes `null` for nothing.
+  return returned === '' || returned === 'null' ? { id, ok: true } : { id, ok: true, returned };
 }
 
 function chunks(ids: string[]): string[][] {

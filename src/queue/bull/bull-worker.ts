@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { EngineWorker, JobHandler } from '../queue-engine.js';
+import { type EngineWorker, type JobHandler, packIdLead } from '../queue-engine.js';
 import type { Logger } from '../../runtime/logger.js';
 import { type BullPlace, openBullQueue } from './open-bull-queue.js';
 
@@ -18,7 +18,8 @@ export function startBullWorker(
   const started = queue.process(concurrency, async (job) => {
     // Bull hands out an empty job when Redis was wiped between taking its id and reading it.
     if (Object.keys(job.data).length === 0) throw new Error('the job was lost before it was read');
-    await handler(job.data);
+    const returned = await handler(job.data);
+    if (String(job.id).startsWith(packIdLead)) return returned;
   });
   started.catch((error: unknown) => logger.error({ err: error, queue: queueName }, 'a Bull worker did not start'));
   return {

@@ -1,4 +1,7 @@
 import type { Redis } from 'ioredis';
+import { packIdLead } from '../queue-engine.js';
+
+const packByte = packIdLead.charCodeAt(0);
 
 /** A Lua script with one key. ioredis sends its text once a connection, and its hash from then on. */
 export class RedisScript {
@@ -19,19 +22,26 @@ export class RedisScript {
  * queue's prefix `{prefix}:{name}:`, from which all other names are made.
  */
 
-/** Adds jobs as Bull's own `addJob` does (without its per-job event `waiting`). ARGV: job options, now, then id and data of each job. */
+/**
+ * Adds jobs as Bull's own `addJob` does (without its per-job event `waiting`). ARGV: job options, now, then id and data of each
+ * job, and of a pack the tries, which Bull leaves alone.
+ */
 export const addJobs = new RedisScript(
   'halfboxAddJobs',
   `
 local prefix = KEYS[1]
 local added = {}
-for i = 3, #ARGV, 2 do
-  local key = prefix .. ARGV[i]
+local i = 3
+while i <= #ARGV do
+  local id, isPack = ARGV[i], string.byte(ARGV[i]) == ${packByte}
+  local key = prefix .. id
   if redis.call('HEXISTS', key, 'data') == 0 then
     redis.call('HSET', key, 'name', '__default__', 'data', ARGV[i + 1], 'opts', ARGV[1],
       'timestamp', ARGV[2], 'delay', '0', 'priority', '0')
-    added[#added + 1] = ARGV[i]
+    if isPack then redis.call('HSET', key, 'tries', ARGV[i + 2]) end
+    added[#added + 1] = id
   end
+  i = i + (isPack and 3 or 2)
 end
 if #added > 0 then
   local paused = redis.call('EXISTS', prefix .. 'meta-paused') == 1 or redis.call('HEXISTS', prefix .. 'meta', 'paused') == 1
@@ -40,7 +50,11 @@ end
 return #added`,
 );
 
-/** The ended jobs, oldest first. ARGV: the most of each kind. Answers the ids that succeeded, the ids that failed, and the reasons of those. */
+/**
+ * The ended jobs, oldest first. ARGV: the most of each kind, the most bytes of what was returned for one pack, and for all.
+ * Answers the ids that succeeded, the ids that failed, the reasons of those, and by turns the packs that succeeded and what
+ * was returned for them (nil: too much).
+ */
 export const drainEnded = new RedisScript(
   'halfboxDrainEnded',
   `
@@ -51,7 +65,19 @@ for i, id in ipairs(failed) do
   local reason = redis.call('HGET', prefix .. id, 'failedReason')
   reasons[i] = reason and string.sub(reason, 1, 4000) or ''
 end
-return { redis.call('ZRANGE', prefix .. 'completed', 0, last), failed, reasons }`,
+local succeeded, returned, bytes = {}, {}, 0
+for i, id in ipairs(redis.call('ZRANGE', prefix .. 'completed', 0, last)) do
+  if string.byte(id) == ${packByte} then
+    if bytes > tonumber(ARGV[3]) then break end
+    local length = redis.call('HSTRLEN', prefix .. id, 'returnvalue')
+    local isRead = length <= tonumber(ARGV[2])
+    if isRead then bytes = bytes + length end
+    returned[#returned + 1] = id
+    returned[#returned + 1] = isRead and (redis.call('HGET', prefix .. id, 'returnvalue') or '')
+  end
+  succeeded[i] = id
+end
+return { succeeded, failed, reasons, returned }`,
 );
 
 /** Removes those of the jobs in ARGV that have ended; one that a person put back to waiting is left alone. */
@@ -64,6 +90,26 @@ for _, id in ipairs(ARGV) do
     redis.call('UNLINK', prefix .. id, prefix .. id .. ':logs')
   end
 end`,
+);
+
+/** By turns the ids and the tries of all packs, those that have ended first. */
+export const findPacks = new RedisScript(
+  'halfboxFindPacks',
+  `
+local prefix = KEYS[1]
+local answer = {}
+local function add(ids)
+  for _, id in ipairs(ids) do
+    local tries = string.byte(id) == ${packByte} and redis.call('HGET', prefix .. id, 'tries')
+    if tries then
+      answer[#answer + 1] = id
+      answer[#answer + 1] = tries
+    end
+  end
+end
+for _, set in ipairs({ 'completed', 'failed' }) do add(redis.call('ZRANGE', prefix .. set, 0, -1)) end
+for _, list in ipairs({ 'active', 'wait', 'paused' }) do add(redis.call('LRANGE', prefix .. list, 0, -1)) end
+return answer`,
 );
 
 /** Which jobs of ARGV have no data or are in none of the queue's lists (so that no worker will ever meet them). */

@@ -1,4 +1,14 @@
-import type { EngineJob, EngineOutcome, EngineQueue, EngineWorker, JobHandler } from '../queue-engine.js';
+import {
+  drainedBytesMax,
+  type EngineJob,
+  type EngineOutcome,
+  type EnginePack,
+  type EngineQueue,
+  type EngineWorker,
+  type JobHandler,
+  resultTooLarge,
+  returnedBytesMax,
+} from '../queue-engine.js';
 import { errorText } from '../error-text.js';
 
 interface Registration {
@@ -14,7 +24,8 @@ export class MemoryQueue implements EngineQueue {
   /** Every known job: waiting, running or ended. */
   private readonly jobs = new Map<string, EngineJob>();
   private readonly waiting = new Set<string>();
-  private readonly succeeded = new Set<string>();
+  /** With what was returned for packs, as JSON text. */
+  private readonly succeeded = new Map<string, string | undefined>();
   private readonly failed = new Map<string, string>();
   private readonly registrations: Registration[] = [];
   private readonly listeners = new Set<() => void>();
@@ -37,11 +48,23 @@ export class MemoryQueue implements EngineQueue {
       failed.push({ id, ok: false, error });
     }
     const outcomes: EngineOutcome[] = [];
-    for (const id of this.succeeded) {
-      if (outcomes.length + failed.length >= max) break;
-      outcomes.push({ id, ok: true });
+    let bytes = 0;
+    for (const [id, returned] of this.succeeded) {
+      if (outcomes.length + failed.length >= max || bytes > drainedBytesMax) break;
+      outcomes.push(returned === undefined ? { id, ok: true } : { id, ok: true, returned });
+      bytes += returned?.length ?? 0;
     }
     return Promise.resolve([...outcomes, ...failed]);
+  }
+
+  packs(): Promise<EnginePack[]> {
+    const ended: EnginePack[] = [];
+    const others: EnginePack[] = [];
+    for (const { id, tries } of this.jobs.values()) {
+      if (tries === undefined) continue;
+      (this.succeeded.has(id) || this.failed.has(id) ? ended : others).push({ id, tries });
+    }
+    return Promise.resolve([...ended, ...others]);
   }
 
   remove(ids: string[]): Promise<void> {
@@ -125,8 +148,10 @@ export class MemoryQueue implements EngineQueue {
 
   private async run(registration: Registration, job: EngineJob): Promise<void> {
     try {
-      await registration.handler(JSON.parse(job.json) as Record<string, unknown>);
-      if (this.jobs.get(job.id) === job) this.succeeded.add(job.id);
+      const returned = await registration.handler(JSON.parse(job.json) as Record<string, unknown>);
+      const text = job.tries && JSON.stringify(returned);
+      if (Buffer.byteLength(text ?? '') > returnedBytesMax) throw new Error(resultTooLarge);
+      if (this.jobs.get(job.id) === job) this.succeeded.set(job.id, text);
     } catch (error) {
       if (this.jobs.get(job.id) === job) this.failed.set(job.id, errorText(error));
     }
