@@ -1,8 +1,7 @@
 import type { MessageStore } from './message-store.js';
-import { migrateMysql, openMysql, type OpenMysqlOptions } from './mysql/open-mysql.js';
+import type { OpenMysqlOptions } from './mysql/open-mysql.js';
 import type { SqlDatabase, StatementObserver } from './sql/database.js';
 import { SqlMessageStore } from './sql/sql-message-store.js';
-import { migrateSqlite, openSqlite } from './sqlite/open-sqlite.js';
 import { StoreStartError } from './store-start-error.js';
 
 export interface StoreOptions {
@@ -42,7 +41,9 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
 
 /** The database below {@link openStore}, migrated. */
 export async function openDatabase(url: string, options: StoreOptions = {}): Promise<SqlDatabase> {
-  return isSqlite(url) ? openSqlite(url, withDefaults(options)) : openMysql(url, withDefaults(options));
+  return isSqlite(url)
+    ? (await sqlite()).openSqlite(url, withDefaults(options))
+    : (await mysql()).openMysql(url, withDefaults(options));
 }
 
 /**
@@ -51,8 +52,12 @@ export async function openDatabase(url: string, options: StoreOptions = {}): Pro
  * @throws StoreStartError as {@link openStore}
  */
 export async function migrate(url: string, options: StoreOptions = {}): Promise<string[]> {
-  return isSqlite(url) ? migrateSqlite(url) : migrateMysql(url, withDefaults(options));
+  return isSqlite(url) ? (await sqlite()).migrateSqlite(url) : (await mysql()).migrateMysql(url, withDefaults(options));
 }
+
+// Each with its driver is loaded only where it is used.
+const mysql = () => import('./mysql/open-mysql.js');
+const sqlite = () => import('./sqlite/open-sqlite.js');
 
 function isSqlite(url: string): boolean {
   if (url.startsWith('sqlite:')) return true;
