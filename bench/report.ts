@@ -1,6 +1,6 @@
 import { allFigures, type Figures } from './figures.js';
 import type { Percentiles } from './histogram.js';
-import type { PeerResult } from './peer.js';
+import { markdown } from './markdown.js';
 import type { Results, ResultsFile, Row } from './results.js';
 import { targets, verdict, type Target } from './targets.js';
 
@@ -11,10 +11,6 @@ const byName = (values: Record<string, number> | undefined, digits = 0) =>
   Object.entries(values ?? {})
     .map(([name, value]) => `${name} ${value.toFixed(digits)}`)
     .join(', ');
-
-function markdown(header: string[], lines: string[][]): string {
-  return [header, header.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-}
 
 /** A Markdown table: a row a scenario. */
 export function scenarioTable(rows: Row[]): string {
@@ -87,18 +83,6 @@ export function targetTable(results: Results): string {
 
 function wanted({ atMost, unit }: Target, value: number): string {
   return `${atMost ? '≤' : '≥'} ${value} ${unit}`;
-}
-
-export function peerTable(peers: PeerResult[]): string {
-  const lines = peers.map(({ name, figures, leftOut }) => [
-    figures?.version ? `${name} ${figures.version}` : name,
-    leftOut ??
-      allFigures(figures as Figures)
-        .map(([path, value]) => `${path} ${value.toFixed(value < 100 ? 2 : 0)}`)
-        .join(', '),
-    figures?.durability ?? '',
-  ]);
-  return markdown(['peer', 'figures', 'flushed'], lines);
 }
 
 /** Figures of which both runs have one, as ratios of the new to the old. */
