@@ -33,7 +33,7 @@ export interface Intended {
 export interface Answered {
   kind: 'answered';
   order: string;
-  what: 'committed' | 'rolled_back' | 'sent';
+  what: 'prepared' | 'committed' | 'rolled_back' | 'sent';
   places: { id: string; shard?: number | undefined; offset?: number | undefined }[];
 }
 

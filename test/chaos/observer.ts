@@ -36,17 +36,22 @@ export class Observer {
   }
 
   /**
-   * Waits until nothing moves any more; answers what still does after `withinMs`. Whatever could make something move
-   * again must have stopped.
+   * Waits until nothing has to move any more; answers what still has to when nothing has moved for `stillMsMax`. Whatever
+   * could make something move again must have stopped.
    */
-  async quiet(withinMs: number): Promise<string[]> {
-    const deadline = Date.now() + withinMs;
+  async quiet(stillMsMax: number): Promise<string[]> {
+    let before = '';
+    let movedAt = Date.now();
     for (;;) {
       this.#store ??= await openReader(this.scene.storeUrl);
       const image = await readStore(this.#store);
       const left = [...unfinished(image), ...(await this.#leftElsewhere())];
-      if (left.length === 0 || Date.now() > deadline) return left;
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      if (left.length === 0) return left;
+      const now = left.join();
+      if (now !== before) movedAt = Date.now();
+      before = now;
+      if (Date.now() - movedAt > stillMsMax) return left;
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 

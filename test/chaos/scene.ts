@@ -148,7 +148,7 @@ export class Scene {
       const answer = await http.call('GET', '/health/ready').catch(() => undefined);
       if (answer?.status === 200) return true;
       if (Date.now() > deadline) throw new Error(`broker ${index} was not ready in time:\n${broker.output}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await new Promise((resolve) => setTimeout(resolve, 25));
     }
     return false;
   }

@@ -1,7 +1,7 @@
 // @ts-check
 import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import mysql from 'mysql2/promise';
 import { findProgram } from './machine.mjs';
@@ -54,7 +54,8 @@ async function startProgram(program, more = []) {
   const port = await freePort();
   const url = `mysql://root@127.0.0.1:${port}/mysql`;
   const args = ['--no-defaults', ...asRoot(), `--datadir=${data}`, `--port=${port}`, '--bind-address=127.0.0.1'];
-  args.push(`--socket=${join(folder, 'socket')}`, `--pid-file=${join(folder, 'pid')}`, ...settings, ...more);
+  args.push(`--socket=${join(folder, 'socket')}`, `--pid-file=${join(folder, 'pid')}`, `--tmpdir=${folder}`);
+  args.push(...settings, ...more);
   return { url, stop: await startPrivateServer(program, args, folder, () => readVersion(url)) };
 }
 
@@ -72,7 +73,8 @@ async function createDataFolder(program, data) {
   }
   const installer = findProgram(['mariadb-install-db', 'mysql_install_db']) ?? 'mariadb-install-db';
   const args = ['--no-defaults', ...asRoot(), `--datadir=${data}`, '--auth-root-authentication-method=normal'];
-  await execute(installer, [...args, '--skip-test-db']);
+  // Two that make their temporary tables in one folder at once can delete each other's.
+  await execute(installer, [...args, '--skip-test-db'], { env: { ...process.env, TMPDIR: dirname(data) } });
 }
 
 async function startContainer() {

@@ -1,5 +1,5 @@
 import { delivered, handlingsOf } from './deliveries.js';
-import { duplicates } from './duplicates.js';
+import { duplicates, type Excused } from './duplicates.js';
 import { Case, type Evidence, type Finding } from './evidence.js';
 import { order } from './order.js';
 import { unfinished } from './stuck.js';
@@ -8,8 +8,8 @@ import { offsets, visibility } from './visibility.js';
 
 export interface Audit {
   findings: Finding[];
-  /** Messages that came again with a cause, by cause. */
-  duplicates: Map<string, number>;
+  /** Messages that came again with a cause. */
+  duplicates: Excused[];
   /** What was looked at, so that an audit of nothing is seen as one. */
   looked: { messages: number; mustBeDelivered: number; handlings: number; transactions: number; deadLetters: number };
 }
@@ -37,5 +37,5 @@ export function audit(evidence: Evidence): Audit {
     transactions: found.statesOf.size,
     deadLetters: found.last.deadLetters.length,
   };
-  return { findings, duplicates: repeated.counts, looked };
+  return { findings, duplicates: repeated.excused, looked };
 }

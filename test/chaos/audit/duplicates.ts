@@ -7,8 +7,15 @@ const slackMs = 50;
 
 export interface Duplicates {
   findings: Finding[];
-  /** Handlings beyond the first of a message for a subscription that were not asked for, by cause. */
-  counts: Map<string, number>;
+  /** Handlings beyond the first of a message for a subscription that were not asked for, but have a cause. */
+  excused: Excused[];
+}
+
+export interface Excused {
+  at: number;
+  cause: string;
+  /** When the cause was; that of the handling where nobody but time is the cause. */
+  causedAt: number;
 }
 
 /**
@@ -17,7 +24,7 @@ export interface Duplicates {
  */
 export function duplicates({ evidence }: Case, handlings: Map<string, Handling[]>): Duplicates {
   const findings: Finding[] = [];
-  const counts = new Map<string, number>();
+  const excused: Excused[] = [];
   for (const [group, ofGroup] of handlings) {
     const before = new Map<string, Handling>();
     for (const handling of ofGroup) {
@@ -34,7 +41,7 @@ export function duplicates({ evidence }: Case, handlings: Map<string, Handling[]
           at,
           what: `${id} came again to ${group} (attempt ${attempt}): ${how}`,
         });
-      } else counts.set(cause, (counts.get(cause) ?? 0) + 1);
+      } else excused.push({ at, ...cause });
     }
   }
   const effects = new Map<string, number>();
@@ -47,11 +54,11 @@ export function duplicates({ evidence }: Case, handlings: Map<string, Handling[]
       what: `the inbox let the work of ${id} be done ${count} times`,
     });
   }
-  return { findings, counts };
+  return { findings, excused };
 }
 
-function causeOf(first: Handling, again: Handling, causes: readonly Cause[]): string | undefined {
+function causeOf(first: Handling, again: Handling, causes: readonly Cause[]): Omit<Excused, 'at'> | undefined {
   const cause = causes.find(({ at, until }) => at <= again.at && until >= first.at - slackMs);
-  if (cause) return cause.what;
-  return again.at - first.at >= claimMs ? 'claim ran out' : undefined;
+  if (cause) return { cause: cause.what, causedAt: cause.at };
+  return again.at - first.at >= claimMs ? { cause: 'claim ran out', causedAt: again.at } : undefined;
 }

@@ -109,28 +109,24 @@ export class Case {
   }
 
   #verdictOf({ order, decision, transaction }: Written<Intended>): [Fate['verdict'], string] {
-    const answers = this.answersOf.get(order)!;
-    const answered = answers.find(({ kind }) => kind === 'answered') as { what: string } | undefined;
+    const answers = this.answersOf.get(order)!.flatMap((entry) => (entry.kind === 'answered' ? [entry.what] : []));
     if (decision === 'local') {
       return this.evidence.orders.has(order)
         ? ['must', 'the local transaction has committed']
         : ['never', 'the local transaction has not committed'];
     }
-    if (answered?.what === 'sent' || answered?.what === 'committed') return ['must', `${answered.what} was answered`];
-    if (answered?.what === 'rolled_back') return ['never', 'the rollback was answered'];
-    if (decision === 'send') {
-      const isThere = this.evidence.producer.length > 0 && this.#isInLog(order);
-      return isThere
-        ? ['must', 'the store took it, though it was not answered']
-        : ['never', 'the store did not take it'];
-    }
-    const state = this.statesOf.get(transaction!)?.at(-1)?.state;
-    if (decision === 'commit' && state !== undefined) return ['must', 'its producer answered check-backs with commit'];
-    return ['never', state === undefined ? 'it was never prepared' : `its producer decided ${decision}`];
+    if (answers.includes('sent')) return ['must', 'the send was answered'];
+    if (answers.includes('committed')) return ['must', 'the commit was answered'];
+    if (answers.includes('rolled_back')) return ['never', 'the rollback was answered'];
+    if (decision === 'rollback' || decision === 'unknown') return ['never', `its producer decided ${decision}`];
+    const isKnown = answers.includes('prepared') || (transaction !== undefined && this.statesOf.has(transaction));
+    if (isKnown) return ['must', 'its producer answers check-backs with commit'];
+    // No call was answered, and what one of them did is for the store to say.
+    return this.#isInLog(order) ? ['must', 'the store took it'] : ['never', 'the store did not take it'];
   }
 
   #isInLog(order: string): boolean {
     const intended = this.answersOf.get(order)!.find(({ kind }) => kind === 'intended') as Written<Intended>;
-    return intended.messages.some(({ id }) => this.placesOf.has(id) || this.last.messages.has(id));
+    return intended.messages.some(({ id }) => this.placesOf.has(id));
   }
 }

@@ -13,7 +13,7 @@ export function finalStates({ evidence, statesOf, answersOf }: Case): Finding[] 
   }
   for (const entry of evidence.producer) {
     if (entry.kind === 'contradicted' && entry.accepted) breach(entry.at, `${entry.order}: the opposite was accepted`);
-    if (entry.kind !== 'answered' || entry.what === 'sent') continue;
+    if (entry.kind !== 'answered' || entry.what === 'sent' || entry.what === 'prepared') continue;
     const intended = answersOf.get(entry.order)!.find(({ kind }) => kind === 'intended');
     const transaction = intended?.kind === 'intended' ? intended.transaction : undefined;
     const later = transaction === undefined ? [] : (statesOf.get(transaction) ?? []).filter(({ at }) => at > entry.at);

@@ -21,7 +21,8 @@ interface ConsumerOptions {
 const { urls, database, journal: path, pushPort, redisUrl } = JSON.parse(process.argv[2]!) as ConsumerOptions;
 const journal = new Journal<ConsumerEntry>(path);
 
-for (const subscription of ['orders/pull', 'orders/picky', 'copies/pull', 'brief/pull'] as const) {
+const pulled = ['orders/pull', 'orders/pull', 'orders/picky', 'copies/pull', 'copies/pull', 'brief/pull'] as const;
+for (const subscription of pulled) {
   void pull(new BrokerHttp(urls), journal, subscription);
 }
 

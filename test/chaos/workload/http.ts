@@ -29,7 +29,7 @@ export class BrokerHttp {
   }
 
   /**
-   * Calls until there is an answer that does not say "later"; each try that has none is told of.
+   * Calls until there is an answer that does not say "later"; the first try that has none is told of.
    * @param goOn asked before each further try; false ends it with the last error
    */
   async firmly(
@@ -38,16 +38,18 @@ export class BrokerHttp {
     lost: (error: string) => void,
     goOn: () => boolean = () => true,
   ): Promise<HttpAnswer> {
+    let told = false;
     for (;;) {
       try {
         const answer = await this.post(path, body);
         if (answer.status !== 429 && answer.status !== 503) return answer;
         if (!goOn()) return answer;
       } catch (error) {
-        lost((error as Error).message);
+        if (!told) lost((error as Error).message);
+        told = true;
         if (!goOn()) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, 40));
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 }

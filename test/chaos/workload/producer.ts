@@ -41,7 +41,7 @@ const write = (entry: ProducerEntry): void => {
 };
 
 function note(entry: ProducerEntry): void {
-  if (entry.kind === 'answered') mute.delete(entry.order);
+  if (entry.kind === 'answered' && entry.what !== 'prepared') mute.delete(entry.order);
   if (entry.kind !== 'intended' || entry.transaction === undefined) return;
   const { order, transaction, decision } = entry;
   decisions.set(transaction, decision);

@@ -22,7 +22,7 @@ export async function pull(http: BrokerHttp, journal: Journal<ConsumerEntry>, gr
   for (;;) {
     const answer = await http.post(`${path}/receive`, { max: 16, visibilityMs, waitMs: 500 }).catch(() => undefined);
     if (answer?.status !== 200) {
-      await new Promise((resolve) => setTimeout(resolve, 40));
+      await new Promise((resolve) => setTimeout(resolve, 100));
       continue;
     }
     const deliveries = answer.body.deliveries as Received[];

@@ -1,5 +1,5 @@
 import { newId } from '../../../src/message/message-id.js';
-import type { Decision } from '../facts.js';
+import type { Answered, Decision } from '../facts.js';
 import type { BrokerHttp, HttpAnswer } from './http.js';
 import { intended, messagesOf, type Operation, type Orders, type OutgoingMessage } from './operation.js';
 
@@ -11,11 +11,7 @@ export function rawOperations(http: BrokerHttp, orders: Orders): { operations: O
 
   const lost = (order: string) => (error: string) => write({ kind: 'lost', order, error });
 
-  const answered = (
-    order: string,
-    { status, body }: HttpAnswer,
-    what: 'committed' | 'rolled_back' | 'sent',
-  ): boolean => {
+  const answered = (order: string, { status, body }: HttpAnswer, what: Answered['what']): boolean => {
     if (status !== 200 && status !== 201) return false;
     write({ kind: 'answered', order, what, places: body.messages });
     return true;
@@ -36,7 +32,7 @@ export function rawOperations(http: BrokerHttp, orders: Orders): { operations: O
     write(mute ? { ...entry, mute } : entry);
     const producer = mute ? 'mute' : 'raw';
     const answer = await http.firmly('/v1/transactions', { id: transaction, producer, messages }, lost(order));
-    return answer.status === 201 || answer.status === 200 ? { order, transaction } : null;
+    return answered(order, answer, 'prepared') ? { order, transaction } : null;
   };
 
   const resolve: Resolve = async (order, transaction, verb) => {
@@ -67,7 +63,7 @@ export function rawOperations(http: BrokerHttp, orders: Orders): { operations: O
 
   const burst = () =>
     send((order) => {
-      const orderingKey = `hot-${random.integer(1, 2)}`;
+      const orderingKey = `hot-${random.integer(1, 4)}`;
       return messagesOf(orders, order, 12, { orderingKey });
     });
 
@@ -82,7 +78,7 @@ export function rawOperations(http: BrokerHttp, orders: Orders): { operations: O
       { name: 'silent for ever', weight: 2, run: silent('unknown') },
       { name: 'mute, to be committed', weight: 2, run: muted('commit') },
       { name: 'mute, to be rolled back', weight: 1, run: muted('rollback') },
-      { name: 'burst of one key', weight: 3, run: burst },
+      { name: 'burst of one key', weight: 1, run: burst },
       { name: 'brief', weight: 4, run: brief },
     ],
     resolve,
