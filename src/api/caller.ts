@@ -31,6 +31,11 @@ export class CallerGuard {
     private readonly grant?: string,
   ) {}
 
+  /** Who the broker's own process is. */
+  get ofThisProcess(): Caller {
+    return this.keys.count === 0 ? anonymous : application;
+  }
+
   /** Sets `request.caller`. `unauthorized` without a valid key, `forbidden` without a scope that the endpoint takes. */
   admit(request: FastifyRequest, reply: FastifyReply, access: Access): void {
     if (access === 'open') return;

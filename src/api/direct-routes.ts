@@ -20,27 +20,36 @@ export function HandlesDirectly<Params, Query, Body>(
   return (_target, _name, { value }) => Reflect.defineMetadata(servedEndpoint, endpoint, value!);
 }
 
-/** Adds the routes of the methods that are marked by {@link HandlesDirectly}. */
-export function addDirectRoutes(server: FastifyInstance, controllers: object[], logger: Logger): void {
-  const errorHandler = (error: unknown, _request: FastifyRequest, reply: FastifyReply): void =>
-    sendProblem(reply, problemOf(error, logger));
-  for (const controller of controllers) {
+/** An endpoint with the method that serves it. */
+export interface DirectHandler {
+  endpoint: Endpoint;
+  run(request: FastifyRequest, reply: FastifyReply): Promise<unknown>;
+}
+
+/** The methods that are marked by {@link HandlesDirectly}. */
+export function directHandlers(controllers: object[]): DirectHandler[] {
+  return controllers.flatMap((controller) => {
     const methods = Object.getPrototypeOf(controller) as Record<string, Method>;
-    for (const name of Object.getOwnPropertyNames(methods)) {
+    return Object.getOwnPropertyNames(methods).flatMap((name) => {
       const method = methods[name]!;
       const endpoint = Reflect.getMetadata(servedEndpoint, method) as Endpoint | undefined;
-      if (!endpoint) continue;
+      if (!endpoint) return [];
       const status = doneStatus(endpoint);
-      server.route({
-        method: endpoint.spec.method,
-        url: endpoint.spec.path,
-        config: { endpoint },
-        errorHandler,
-        handler: (request, reply) => {
-          reply.code(status);
-          return method.call(controller, request, reply);
-        },
-      });
-    }
+      const run: DirectHandler['run'] = (request, reply) => {
+        reply.code(status);
+        return method.call(controller, request, reply);
+      };
+      return { endpoint, run };
+    });
+  });
+}
+
+/** Adds their routes. */
+export function addDirectRoutes(server: FastifyInstance, handlers: DirectHandler[], logger: Logger): void {
+  const errorHandler = (error: unknown, _request: FastifyRequest, reply: FastifyReply): void =>
+    sendProblem(reply, problemOf(error, logger));
+  for (const { endpoint, run: handler } of handlers) {
+    const { method, path: url } = endpoint.spec;
+    server.route({ method, url, config: { endpoint }, errorHandler, handler });
   }
 }

@@ -102,7 +102,11 @@ function membersOf(value: unknown): number {
  */
 export function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw refuse('is not valid UTF-8');
-  const text = bytes.toString('utf8');
+  return parseJsonText(bytes.toString('utf8'));
+}
+
+/** As {@link parseJson}, of a text that is read already. */
+export function parseJsonText(text: string): unknown {
   let value: unknown;
   try {
     value = secureJson.parse(text, undefined, { protoAction: 'error', constructorAction: 'ignore' });

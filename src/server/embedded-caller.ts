@@ -1,5 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
+import type { DirectAnswer, DirectCall, DirectCalls } from '../api/direct-calls.js';
+import { boundCall } from '../client/broker/call-bound.js';
 import { bodyTextOf, type Call, type CallAnswer, type Caller } from '../client/broker/caller.js';
 import { BrokerUnreachable } from '../client/errors.js';
 import { Events } from '../runtime/events.js';
@@ -23,10 +25,13 @@ const waitsForDeliveries = /\/receive$/;
 export class EmbeddedCaller implements Caller {
   /** `ended`: one call has ended. */
   readonly events = new Events<{ ended: undefined }>();
+  /** The shorter way of the calls that every message makes. */
+  direct: DirectCalls | undefined;
   readonly #inHand = new Set<Promise<unknown>>();
   readonly #underWay = new Map<string, CallUnderWay>();
   #calls = 0;
   #working = 0;
+  #closed = false;
 
   /**
    * @param server not ready yet: it gets a hook
@@ -40,6 +45,10 @@ export class EmbeddedCaller implements Caller {
       if (headers[callHeader] !== undefined) this.#begin(headers[callHeader], headers.authorization, reply.raw);
       done();
     });
+    server.addHook('preClose', (done) => {
+      this.#closed = true;
+      done();
+    });
   }
 
   /** Calls under way that are not just waiting for deliveries. */
@@ -50,7 +59,7 @@ export class EmbeddedCaller implements Caller {
   async call(call: Call): Promise<CallAnswer> {
     const working = !waitsForDeliveries.test(call.path);
     if (working) this.#working += 1;
-    const answering = this.#inject(call);
+    const answering = this.#answer(call);
     this.#inHand.add(answering);
     try {
       return await answering;
@@ -64,6 +73,13 @@ export class EmbeddedCaller implements Caller {
   /** Resolves when the calls in hand have ended. There are no connections; the broker goes on. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#inHand);
+  }
+
+  #answer(call: Call): Promise<CallAnswer> {
+    if (call.signal?.aborted) return Promise.reject(unanswered(false, call.signal.reason));
+    if (this.#closed) return Promise.reject(unanswered(false, new Error('the broker is closed')));
+    const begun = this.direct?.begin(call.method, call.path, bodyTextOf(call));
+    return begun ? answerOf(begun, call) : this.#inject(call);
   }
 
   async #inject(call: Call): Promise<CallAnswer> {
@@ -99,7 +115,7 @@ export class EmbeddedCaller implements Caller {
       };
     } catch (error) {
       const begun = under.response !== undefined;
-      throw new BrokerUnreachable('the broker of this process', begun, under.givenUp ?? error);
+      throw unanswered(begun, under.givenUp ?? error);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
@@ -113,5 +129,44 @@ export class EmbeddedCaller implements Caller {
     if (!under) return;
     under.response = response;
     if (under.givenUp !== undefined) response.destroy();
+  }
+}
+
+/** Waits for the answer within the call's bounds. */
+async function answerOf(begun: DirectCall, call: Call): Promise<CallAnswer> {
+  let end: (() => void) | undefined;
+  const over = new Promise<never>((_resolve, reject) => {
+    end = boundCall(call, (reason) => {
+      begun.leave();
+      reject(unanswered(true, reason));
+    });
+  });
+  try {
+    return new LocalAnswer(await Promise.race([begun.answer, over]));
+  } finally {
+    end?.();
+  }
+}
+
+function unanswered(begun: boolean, reason: unknown): BrokerUnreachable {
+  return new BrokerUnreachable('the broker of this process', begun, reason);
+}
+
+/** An answer whose text is only made for who asks for it. */
+class LocalAnswer implements CallAnswer {
+  readonly status: number;
+  readonly value: unknown;
+  readonly retryAfterMs?: number;
+  readonly #text: string | undefined;
+
+  constructor({ status, value, text, retryAfterSeconds }: DirectAnswer) {
+    this.status = status;
+    this.value = value;
+    this.#text = text;
+    if (retryAfterSeconds !== undefined) this.retryAfterMs = retryAfterSeconds * 1_000;
+  }
+
+  get text(): string {
+    return this.#text ?? JSON.stringify(this.value);
   }
 }

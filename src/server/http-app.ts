@@ -6,7 +6,8 @@ import type { FastifyInstance } from 'fastify';
 import { CallerGuard } from '../api/caller.js';
 import { ChangeNotice } from '../api/change-notice.js';
 import { controllers } from '../api/controllers.js';
-import { addDirectRoutes } from '../api/direct-routes.js';
+import { DirectCalls } from '../api/direct-calls.js';
+import { addDirectRoutes, directHandlers } from '../api/direct-routes.js';
 import { createFastifyEdge } from '../api/fastify-edge.js';
 import { ForwardTargets } from '../api/forward-targets.js';
 import { NodeAsker } from '../api/node-asker.js';
@@ -86,7 +87,9 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
     return built;
   });
   const instances = controllers.map((controller) => app.get<object>(controller));
-  addDirectRoutes(server, instances, services.logger);
+  const handlers = directHandlers(instances);
+  addDirectRoutes(server, handlers, logger);
+  caller.direct = new DirectCalls({ handlers, caller: guard.ofThisProcess, logger, stopping });
   await server.ready();
   return { app, routes, caller };
 }

@@ -18,6 +18,8 @@ export interface Call {
 export interface CallAnswer {
   status: number;
   text: string;
+  /** What `text` says, where that is known without reading it. */
+  value?: unknown;
   /** From `Retry-After`. */
   retryAfterMs?: number | undefined;
   /** Who answered; undefined where there is only one way. */
@@ -38,4 +40,9 @@ export interface Caller {
 /** The body of a call as JSON text; undefined where it has none. */
 export function bodyTextOf({ body, bodyText }: Call): string | undefined {
   return bodyText ?? (body === undefined ? undefined : JSON.stringify(body));
+}
+
+/** What an answer says. Throws where that is no JSON. */
+export function valueOf({ text, value }: CallAnswer): unknown {
+  return value ?? JSON.parse(text);
 }

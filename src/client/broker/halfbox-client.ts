@@ -19,7 +19,7 @@ import type {
   Transaction,
 } from '../contract.js';
 import { BrokerRefused, BrokerUnreachable, type RefusedField } from '../errors.js';
-import type { Call, CallAnswer, Caller } from './caller.js';
+import { valueOf, type Call, type CallAnswer, type Caller } from './caller.js';
 
 /** Bounds of one call that its caller sets. */
 export interface CallOptions {
@@ -128,7 +128,7 @@ export class HalfboxClient {
     const answer = await this.caller.call({ method, path, body, timeoutMs, signal });
     if (answer.status >= 300) throw refusal(answer);
     try {
-      const read: unknown = JSON.parse(answer.text);
+      const read: unknown = valueOf(answer);
       if (typeof read !== 'object' || read === null) throw new TypeError('the answer is no object');
       return read as Answer;
     } catch (cause) {

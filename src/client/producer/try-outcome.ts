@@ -1,5 +1,5 @@
 import { notABroker, refusal } from '../broker/halfbox-client.js';
-import type { Call, CallAnswer, Caller } from '../broker/caller.js';
+import { valueOf, type Call, type CallAnswer, type Caller } from '../broker/caller.js';
 import { BrokerRefused, BrokerUnreachable, type RefusedField } from '../errors.js';
 
 /** How one try of one content ended. `postponed`: it was not tried, because something before it has to be tried again. */
@@ -63,10 +63,10 @@ export async function tryCall<Answer>(
     const unreachable = error instanceof BrokerUnreachable ? error : new BrokerUnreachable('the broker', true, error);
     return { kind: 'failed', error: unreachable, endpoint: unreachable.url };
   }
-  const { status, text, endpoint } = answer;
+  const { status, endpoint } = answer;
   if (status >= 300) return { kind: 'failed', error: refusal(answer), endpoint };
   try {
-    return { kind: 'done', result: read(JSON.parse(text)) };
+    return { kind: 'done', result: read(valueOf(answer)) };
   } catch (cause) {
     return { kind: 'failed', error: new BrokerUnreachable(endpoint ?? 'the broker', true, cause), endpoint };
   }
