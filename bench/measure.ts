@@ -69,6 +69,7 @@ export async function measure(rig: Rig, parties: Parties, window: Window): Promi
   }
   const stored = ended.committed - begun.committed;
   const delivered = ended.delivered - begun.delivered;
+  if ((consumers.length > 0 ? delivered : stored) === 0) throw new Error('no message came through within the window');
   return {
     ...(consumers.length > 0 && {
       deliveredPerSecond: delivered / seconds,
