@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 /** Headers that offer another protocol. */
@@ -22,13 +22,32 @@ export function upgradesOf(server: Server, path: string): Server {
   return wanted as Server;
 }
 
-function giveBack(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-  const { method, url, httpVersion, rawHeaders } = request;
+/** The answer that a connection is being given, as Node keeps it. */
+type Answered = Duplex & { _httpMessage?: ServerResponse | null };
+
+function giveBack(server: Server, request: IncomingMessage, socket: Answered, head: Buffer): void {
+  if (socket.destroyed) return;
+  const unanswered = socket._httpMessage;
+  if (unanswered) {
+    // What came before it on the connection has its answer still to come; Node would never send one that is made meanwhile.
+    const onError = () => socket.destroy();
+    socket.on('error', onError);
+    unanswered.once('close', () => {
+      socket.off('error', onError);
+      giveBack(server, request, socket, head);
+    });
+    return;
+  }
+  socket.unshift(Buffer.concat([Buffer.from(withoutOffer(request), 'latin1'), head]));
+  server.emit('connection', socket);
+}
+
+function withoutOffer({ method, url, httpVersion, rawHeaders, headers }: IncomingMessage): string {
   let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!;
     if (!offers.has(name.toLowerCase())) text += `${name}: ${rawHeaders[index + 1]}\r\n`;
   }
-  socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, 'latin1'), head]));
-  server.emit('connection', socket);
+  if (/\bclose\b/i.test(headers.connection ?? '')) text += 'connection: close\r\n';
+  return `${text}\r\n`;
 }
