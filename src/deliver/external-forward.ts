@@ -1,12 +1,10 @@
-import { setMaxListeners } from 'node:events';
 import { MicroserviceFailure } from '../callback/microservice-failure.js';
 import { messageJson } from '../message/message-json.js';
 import type { ForwardTarget } from '../message/subscription.js';
 import type { Delivery, DeliveryResult, OwnedSubscription, SubscriptionConsumer } from '../relay/owned-subscription.js';
 import type { Logger } from '../runtime/logger.js';
-import { DeliveryTaker } from './delivery-taker.js';
+import { DeliveriesInHand } from './deliveries-in-hand.js';
 import type { ExternalMessage, ExternalSender } from './external-sender.js';
-import { settleFirmly } from './settle-firmly.js';
 import { reached } from '../message/step.js';
 
 export interface ExternalForwardParts {
@@ -24,8 +22,6 @@ export interface ExternalForwardParts {
   stopMs?: number;
 }
 
-const settleMs = 15_000;
-
 /** The target of a forward to another system; null for one to a topic of this broker. */
 export function externalTarget(target: ForwardTarget | undefined): { transport: string; pattern: string } | null {
   return target !== undefined && 'transport' in target ? target : null;
@@ -38,9 +34,7 @@ export function externalTarget(target: ForwardTarget | undefined): { transport: 
  * uses up the attempts of few.
  */
 export class ExternalForwardConsumer implements SubscriptionConsumer {
-  readonly #taker: DeliveryTaker;
-  readonly #inHand = new Set<Promise<void>>();
-  readonly #ending = new AbortController();
+  readonly #inHand: DeliveriesInHand;
   /** Times in a row that the transport took nothing. */
   #failures = 0;
   #heldUntil = 0;
@@ -49,53 +43,37 @@ export class ExternalForwardConsumer implements SubscriptionConsumer {
     private readonly owned: OwnedSubscription,
     private readonly parts: ExternalForwardParts,
   ) {
-    // Every message in hand listens to it; their number has its own bound.
-    setMaxListeners(0, this.#ending.signal);
     const options = {
-      free: () => this.#free(),
-      claimMs: () => this.#confirmMs + settleMs,
-      took: (deliveries: Delivery[]) => deliveries.forEach((delivery) => this.#begin(delivery)),
+      concurrency: () => this.#concurrency(),
+      tryMs: () => this.#confirmMs,
+      deliver: (delivery: Delivery, signal: AbortSignal) => this.#forward(delivery, signal),
+      stopMs: parts.stopMs,
     };
-    this.#taker = new DeliveryTaker(owned, options, parts.logger);
+    this.#inHand = new DeliveriesInHand(owned, options, parts.logger);
   }
 
   start(): Promise<void> {
-    this.#taker.start();
-    return Promise.resolve();
+    return this.#inHand.start();
   }
 
   /** Takes nothing more and waits for the messages in hand; one that is not confirmed in time stays unsettled. */
-  async stop(): Promise<void> {
-    await this.#taker.stop();
-    const timer = setTimeout(() => this.#ending.abort(), this.parts.stopMs ?? 20_000);
-    await Promise.all(this.#inHand);
-    clearTimeout(timer);
+  stop(): Promise<void> {
+    return this.#inHand.stop();
   }
 
   get #confirmMs(): number {
     return this.parts.confirmMs ?? 15_000;
   }
 
-  #free(): number {
+  #concurrency(): number {
     if (!externalTarget(this.owned.config.forward)) return 0;
-    const most = this.#failures > 0 ? 1 : (this.parts.concurrency ?? 64);
-    return most - this.#inHand.size;
+    return this.#failures > 0 ? 1 : (this.parts.concurrency ?? 64);
   }
 
-  #begin(delivery: Delivery): void {
-    const done = this.#forward(delivery).finally(() => {
-      this.#inHand.delete(done);
-      this.#taker.wake();
-    });
-    this.#inHand.add(done);
-  }
-
-  async #forward(delivery: Delivery): Promise<void> {
-    const result = await this.#untilEnded(this.#emit(delivery));
-    // Ended by us: how it went is not known, so its claim decides.
-    if (!result) return;
-    reached('forward.confirmed-before-settle');
-    await settleFirmly(this.owned, [{ ...delivery, result }], settleMs, this.#ending.signal, this.parts.logger);
+  async #forward(delivery: Delivery, signal: AbortSignal): Promise<DeliveryResult | null> {
+    const result = await untilEnded(this.#emit(delivery), signal);
+    if (result) reached('forward.confirmed-before-settle');
+    return result;
   }
 
   async #emit(delivery: Delivery): Promise<DeliveryResult> {
@@ -125,18 +103,17 @@ export class ExternalForwardConsumer implements SubscriptionConsumer {
     const holdMs = Math.min(downMs * 2 ** this.#failures, downMsMax);
     this.#failures += 1;
     this.#heldUntil = now + holdMs;
-    this.#taker.hold(holdMs);
+    this.#inHand.hold(holdMs);
   }
+}
 
-  /** The result, or null when the stop has waited for it long enough. */
-  #untilEnded(result: Promise<DeliveryResult>): Promise<DeliveryResult | null> {
-    const { signal } = this.#ending;
-    return new Promise((resolve) => {
-      const end = (): void => resolve(null);
-      signal.addEventListener('abort', end, { once: true });
-      void result.then(resolve).finally(() => signal.removeEventListener('abort', end));
-    });
-  }
+/** The result, or null when the stop has waited for it long enough. */
+function untilEnded(result: Promise<DeliveryResult>, signal: AbortSignal): Promise<DeliveryResult | null> {
+  return new Promise((resolve) => {
+    const end = (): void => resolve(null);
+    signal.addEventListener('abort', end, { once: true });
+    void result.then(resolve).finally(() => signal.removeEventListener('abort', end));
+  });
 }
 
 function externalMessage(topic: string, group: string, delivery: Delivery): ExternalMessage {
