@@ -85,6 +85,9 @@ function wanted({ atMost, unit }: Target, value: number): string {
   return `${atMost ? '≤' : '≥'} ${value} ${unit}`;
 }
 
+/** Shares of a core and single events say nothing about one run against another. */
+const notCompared = /^(cpu\.|errors|duplicates|backlogAtEnd)|\.max$/;
+
 /** Figures of which both runs have one, as ratios of the new to the old. */
 export function comparison(results: Results, old: ResultsFile): string {
   const lines = results.rows.flatMap(({ id, figures }) => {
@@ -93,7 +96,7 @@ export function comparison(results: Results, old: ResultsFile): string {
     const before = new Map(allFigures(earlier));
     return allFigures(figures).flatMap(([path, value]) => {
       const was = before.get(path);
-      return was === undefined || was === 0
+      return was === undefined || was === 0 || notCompared.test(path)
         ? []
         : [[id, path, was.toPrecision(4), value.toPrecision(4), (value / was).toFixed(2)]];
     });
