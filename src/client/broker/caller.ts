@@ -43,6 +43,7 @@ export function bodyTextOf({ body, bodyText }: Call): string | undefined {
 }
 
 /** What an answer says. Throws where that is no JSON. */
-export function valueOf({ text, value }: CallAnswer): unknown {
-  return value ?? JSON.parse(text);
+export function valueOf(answer: CallAnswer): unknown {
+  // The text is made when it is asked for.
+  return answer.value ?? JSON.parse(answer.text);
 }
