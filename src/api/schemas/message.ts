@@ -19,7 +19,7 @@ const { $schema: _dialect, ...described } = z.toJSONSchema(namedTexts);
 
 // Counted first: looking at each of a million takes seconds.
 const headers = z
-  .custom<unknown>()
+  .custom<z.input<typeof namedTexts>>()
   .superRefine((value, context) => {
     if (typeof value !== 'object' || value === null || Object.keys(value).length <= bounds.headersMax) return;
     context.addIssue({ code: 'custom', message: `more than ${bounds.headersMax} headers`, continue: false });
