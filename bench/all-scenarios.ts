@@ -17,6 +17,7 @@ import { queueSubscriptions } from './scenarios/queue-subscriptions.js';
 import { redrive } from './scenarios/redrive.js';
 import { retention } from './scenarios/retention.js';
 import { singleHttp } from './scenarios/single-http.js';
+import { soak } from './scenarios/soak.js';
 import { subscriptions } from './scenarios/subscriptions.js';
 import { topics } from './scenarios/topics.js';
 
@@ -42,4 +43,5 @@ export const allScenarios: readonly Scenario[] = [
   ...idle,
   ...retention,
   ...backlog,
+  ...soak,
 ];

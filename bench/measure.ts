@@ -140,15 +140,15 @@ export function used(before: Usage, after: Usage, seconds: number, messages: num
 }
 
 /** Waits until so many deliveries have been counted. Rejects when they do not come. */
-export async function drain(consumers: Worker[], wanted: number): Promise<void> {
-  const deadline = Date.now() + drainMsMax;
+export async function drain(consumers: Worker[], wanted: number, waitMsMax = drainMsMax): Promise<void> {
+  const deadline = Date.now() + waitMsMax;
   for (;;) {
     const counts = await Promise.all(consumers.map((consumer) => consumer.call<Counts>('count')));
     const { delivered } = total(counts);
     if (delivered >= wanted) return;
     if (Date.now() > deadline) {
       throw new Error(
-        `${wanted - delivered} of ${wanted} were not delivered within ${drainMsMax} ms of the load's end`,
+        `${wanted - delivered} of ${wanted} were not delivered within ${waitMsMax} ms of the load's end`,
       );
     }
     await delay(50);

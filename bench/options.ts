@@ -40,7 +40,7 @@ export function readOptions(): Options {
     .option('--seconds <n>', 'seconds measured in each run', positive, 8)
     .option('--warm-up <n>', 'seconds of load before that', positive, 3)
     .option('--scale <n>', 'the counts in the titles (100,000 messages, …) times this, for a quick look', positive, 1)
-    .option('--rate <n>', 'arrivals a second of the scenario open-loop', positive, 2_000)
+    .option('--rate <n>', 'arrivals a second of open-loop and soak', positive, 2_000)
     .option(
       '--peers [name]',
       'the same work by RocketMQ, DTM and a naive outbox (or one of them), before the scenarios',

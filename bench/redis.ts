@@ -15,6 +15,11 @@ export async function redisPid(url: string): Promise<number> {
   return Number((await redisInfo(url, 'server')).get('process_id'));
 }
 
+/** What its data and buffers take, MiB. */
+export async function redisUsedMiB(url: string): Promise<number> {
+  return Number((await redisInfo(url, 'memory')).get('used_memory')) / 2 ** 20;
+}
+
 export async function redisVersion(url: string): Promise<string> {
   return (await redisInfo(url, 'server')).get('redis_version')!;
 }

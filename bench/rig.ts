@@ -85,13 +85,19 @@ export class Rig {
 
   /** A call of the first broker's API. Rejects unless it was answered 2xx. */
   async call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
+    const text = await this.text(method, path, body);
+    return (text === '' ? undefined : JSON.parse(text)) as Answer;
+  }
+
+  /** The same, with the answer as it came. */
+  async text(method: string, path: string, body?: unknown): Promise<string> {
     const response = await fetch(`${this.url}${path}`, {
       method,
       ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
-    return (text === '' ? undefined : JSON.parse(text)) as Answer;
+    return text;
   }
 
   async topic(name = 'bench'): Promise<void> {

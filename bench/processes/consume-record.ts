@@ -41,6 +41,7 @@ export class ConsumeRecord {
 
   begin(): Counts {
     this.#recording = true;
+    this.#endToEndMs.clear();
     return this.counts();
   }
 
