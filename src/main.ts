@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
 import { Command, Option } from 'commander';
+import { closest } from 'fastest-levenshtein';
 import { pino } from 'pino';
 import { dialects, type Dialect } from './client/local/dialect.js';
 import { createStatements } from './client/local/tables.js';
@@ -52,11 +53,21 @@ async function start(): Promise<void> {
   process.on('SIGTERM', stop);
 }
 
+function refuse(word: string): never {
+  const meant = closest(
+    word,
+    program.commands.map((command) => command.name()),
+  );
+  return program.error(`halfbox: there is no command ${word}; did you mean ${meant}? (halfbox --help lists them)`);
+}
+
 const program = new Command('halfbox').description('Transactional messages on the database you run').version(version);
 program
   .command('start', { isDefault: true })
   .description('run a broker; it is set up by HALFBOX_… environment variables')
-  .action(() => start().catch(fail));
+  // As the default it is given every word that is no command.
+  .allowExcessArguments()
+  .action((_options, { args: [word] }: Command) => (word === undefined ? start().catch(fail) : refuse(word)));
 program
   .command('migrate')
   .description("bring the store's schema up to date, and end")

@@ -55,7 +55,11 @@ export async function startNode(
   options: NodeOptions = {},
 ): Promise<RunningNode> {
   const metrics = new BrokerMetrics();
-  const store = await openStore(settings.storeUrl, { poolSize: settings.poolSize, onStatement: metrics.onStatement });
+  const store = await openStore(settings.storeUrl, {
+    poolSize: settings.poolSize,
+    onStatement: metrics.onStatement,
+    onCreated: (place) => logger.info({ place }, 'there was no database at HALFBOX_STORE_URL: a new one was created'),
+  });
   const engine = openEngine(settings.redisUrl, logger);
   try {
     return await serve({ settings, logger, version, metrics, store, engine, options });

@@ -17,6 +17,8 @@ export interface StoreOptions {
   migrationWaitSecondsMax?: number | undefined;
   /** Database transactions that may wait for a connection; beyond them `overloaded`. Default 10,000. */
   transactionsWaitingMax?: number | undefined;
+  /** Told where the data lies when there was no database, and one was made: a URL with a mistake in it looks like that. */
+  onCreated?: ((place: string) => void) | undefined;
   /** Told of every read and transaction with its duration. */
   onStatement?: StatementObserver | undefined;
 }
@@ -76,5 +78,6 @@ function withDefaults(options: StoreOptions): OpenMysqlOptions {
     migrationWaitSecondsMax: options.migrationWaitSecondsMax ?? defaults.migrationWaitSecondsMax,
     transactionsWaitingMax: options.transactionsWaitingMax ?? defaults.transactionsWaitingMax,
     onStatement: options.onStatement,
+    onCreated: options.onCreated,
   };
 }

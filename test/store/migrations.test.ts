@@ -117,6 +117,22 @@ describe('the URL of a store', () => {
     });
   });
 
+  it.each(storeServers)('is told of when nothing was there, and not again, on $name', async (server) => {
+    await onFresh(server, async (url) => {
+      if (server.kind === 'mysql') {
+        const connection = await createConnection(url);
+        await connection.query(`DROP DATABASE ${new URL(url).pathname.slice(1)}`);
+        await connection.end();
+      }
+      const created: string[] = [];
+      for (let starts = 0; starts < 2; starts += 1) {
+        await (await openStore(url, { onCreated: (place) => created.push(place) })).close();
+      }
+      expect(created).toHaveLength(1);
+      expect(created[0]).toContain(server.kind === 'mysql' ? new URL(url).pathname : 'halfbox.db');
+    });
+  });
+
   it('may say mariadb or mysql, whichever the server is', async () => {
     await onFresh(mysqlServer, async (url) => {
       for (const scheme of ['mysql:', 'mariadb:']) {

@@ -54,6 +54,11 @@ export class BrokerProcess {
     return broker;
   }
 
+  /** All that it has printed so far. */
+  get printed(): string {
+    return this.output.join('');
+  }
+
   async #ready(): Promise<true | undefined> {
     if (this.child.exitCode !== null) throw new Error(`the broker ended: ${this.output.join('')}`);
     const answer = await fetch(`${this.url}/health/ready`).catch(() => undefined);

@@ -27,16 +27,28 @@ export function parseMysqlUrl(text: string): MysqlAddress {
   const address: MysqlAddress = {
     host: url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
     port: url.port === '' ? portDefault : Number(url.port),
-    user: decodeURIComponent(url.username) || 'root',
-    password: decodeURIComponent(url.password),
-    database: decodeURIComponent(url.pathname.replace(/^\//, '')) || databaseDefault,
+    user: decoded(url.username) || 'root',
+    password: decoded(url.password),
+    database: decoded(url.pathname.replace(/^\//, '')) || databaseDefault,
   };
   if (!/^[A-Za-z0-9_$-]{1,64}$/.test(address.database)) {
+    // The name is not repeated: a password with a slash that is not escaped ends up in it.
     throw new StoreStartError(
-      `HALFBOX_STORE_URL: ${address.database} is not a database name that halfbox accepts ([A-Za-z0-9_$-], up to 64)`,
+      'HALFBOX_STORE_URL: what follows the host is not a database name that halfbox accepts ([A-Za-z0-9_$-], up to 64); ' +
+        'a / in a password is written %2F',
     );
   }
   return withTls(address, url.searchParams);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new StoreStartError(
+      'HALFBOX_STORE_URL: a % in it is not followed by two digits; in a password it is written %25',
+    );
+  }
 }
 
 function withTls(address: MysqlAddress, parameters: URLSearchParams): MysqlAddress {

@@ -11,6 +11,8 @@ export interface MysqlServer {
   description: string;
   /** `max_allowed_packet` in bytes. */
   packetBytesMax: number;
+  /** There was no such database; there is an empty one now. */
+  created: boolean;
 }
 
 const unknownDatabase = 1049;
@@ -34,7 +36,7 @@ export function connectPlainly(address: MysqlAddress, connectTimeoutMs: number):
  * @throws StoreStartError when it cannot be reached or used
  */
 export async function detectServer(address: MysqlAddress, connectTimeoutMs: number): Promise<MysqlServer> {
-  const connection = await connectOrCreate(address, connectTimeoutMs);
+  const { connection, created } = await connectOrCreate(address, connectTimeoutMs);
   try {
     const [rows] = await connection.query<RowDataPacket[]>(
       'SELECT VERSION() AS version, @@max_allowed_packet AS packet_bytes_max',
@@ -47,15 +49,19 @@ export async function detectServer(address: MysqlAddress, connectTimeoutMs: numb
       kind,
       description: `${name} ${number} at ${address.host}:${address.port}/${address.database}`,
       packetBytesMax: Number(rows[0]?.['packet_bytes_max']),
+      created,
     };
   } finally {
     await connection.end();
   }
 }
 
-async function connectOrCreate(address: MysqlAddress, connectTimeoutMs: number): Promise<Connection> {
+async function connectOrCreate(
+  address: MysqlAddress,
+  connectTimeoutMs: number,
+): Promise<{ connection: Connection; created: boolean }> {
   try {
-    return await connectPlainly(address, connectTimeoutMs);
+    return { connection: await connectPlainly(address, connectTimeoutMs), created: false };
   } catch (error) {
     if ((error as { errno?: number }).errno !== unknownDatabase) throw cannotConnect(address, error);
   }
@@ -66,7 +72,7 @@ async function connectOrCreate(address: MysqlAddress, connectTimeoutMs: number):
     } finally {
       await connection.end();
     }
-    return await connectPlainly(address, connectTimeoutMs);
+    return { connection: await connectPlainly(address, connectTimeoutMs), created: true };
   } catch (error) {
     throw new StoreStartError(
       `the database ${address.database} does not exist at ${address.host}:${address.port} and cannot be created (${errorCode(error)}): create it and grant ${address.user} all privileges on it`,

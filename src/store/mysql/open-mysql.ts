@@ -10,6 +10,7 @@ export interface OpenMysqlOptions extends MysqlDatabaseOptions {
   connectTimeoutMs: number;
   /** How long another node may take to change the schema. */
   migrationWaitSecondsMax: number;
+  onCreated?: ((place: string) => void) | undefined;
 }
 
 /**
@@ -19,6 +20,7 @@ export interface OpenMysqlOptions extends MysqlDatabaseOptions {
 export async function openMysql(url: string, options: OpenMysqlOptions): Promise<MysqlDatabase> {
   const address = parseMysqlUrl(url);
   const server = await detectServer(address, options.connectTimeoutMs);
+  if (server.created) options.onCreated?.(server.description);
   await migrate(address, server, options);
   const dataSource = mysqlDataSource(address, server, {
     poolSize: options.poolSize,

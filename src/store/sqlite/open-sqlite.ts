@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { migrations } from '../../../migrations/index.js';
 import { runMigrations } from '../run-migrations.js';
@@ -25,8 +25,13 @@ export function sqlitePath(url: string): string {
  */
 export async function openSqlite(
   url: string,
-  options: { transactionsWaitingMax: number; onStatement?: StatementObserver | undefined },
+  options: {
+    transactionsWaitingMax: number;
+    onStatement?: StatementObserver | undefined;
+    onCreated?: ((place: string) => void) | undefined;
+  },
 ): Promise<SqliteDatabase> {
+  const isNew = !existsSync(sqlitePath(url));
   const parts = lockedParts(url);
   const { writer, reader } = parts;
   try {
@@ -36,6 +41,7 @@ export async function openSqlite(
     await writer.query('PRAGMA foreign_keys = OFF');
     await reader.initialize();
     await reader.query('PRAGMA query_only = ON');
+    if (isNew) options.onCreated?.(parts.path);
     return new SqliteDatabase(parts, options);
   } catch (error) {
     await closeParts(parts);
