@@ -76,7 +76,9 @@ async function inMariaDb(mysqlUrl: string): Promise<Store> {
 async function inRedis(redisUrl: string): Promise<Store> {
   const redis = new Redis(redisUrl);
   const prefix = `{halfbox-bench-${process.pid}}`;
-  const [, appendOnly] = (await redis.config('GET', 'appendonly')) as [string, string];
+  const setting = async (name: string) => ((await redis.config('GET', name)) as [string, string])[1];
+  const isAppending = (await setting('appendonly')) === 'yes';
+  const flushed = isAppending ? `appendfsync ${await setting('appendfsync')}` : 'not flushed';
   const url = new URL(redisUrl);
   return {
     environment: {
@@ -88,7 +90,7 @@ async function inRedis(redisUrl: string): Promise<Store> {
       STORE_REDIS_PREFIX: prefix,
     },
     server: { redis: await redisPid(redisUrl) },
-    durability: `Redis of the run, appendonly ${appendOnly}: not flushed`,
+    durability: `Redis of the run, ${flushed}`,
     drop: async () => {
       for await (const keys of redis.scanStream({ match: `${prefix}*`, count: 1000 })) {
         if ((keys as string[]).length > 0) await redis.unlink(keys as string[]);
