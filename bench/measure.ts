@@ -35,6 +35,8 @@ export interface Parties {
   waitingMax?: number;
   /** Asked between the window and the end of the load. */
   more?: () => Promise<Partial<Figures>>;
+  /** Asked when everything has been delivered. */
+  later?: () => Promise<Partial<Figures>>;
 }
 
 const drainMsMax = 60_000;
@@ -67,6 +69,7 @@ export async function measure(rig: Rig, parties: Parties, window: Window): Promi
   if (halted.errors > halted.committed * errorShareMax) {
     throw new Error(`${halted.errors} calls failed and ${halted.committed} did not, the first: ${halted.firstError}`);
   }
+  const later = await parties.later?.();
   const stored = ended.committed - begun.committed;
   const delivered = ended.delivered - begun.delivered;
   if ((consumers.length > 0 ? delivered : stored) === 0) throw new Error('no message came through within the window');
@@ -83,6 +86,7 @@ export async function measure(rig: Rig, parties: Parties, window: Window): Promi
     peakMiB,
     errors: halted.errors,
     ...more,
+    ...later,
   };
 }
 
@@ -147,9 +151,7 @@ export async function drain(consumers: Worker[], wanted: number, waitMsMax = dra
     const { delivered } = total(counts);
     if (delivered >= wanted) return;
     if (Date.now() > deadline) {
-      throw new Error(
-        `${wanted - delivered} of ${wanted} were not delivered within ${waitMsMax} ms of the load's end`,
-      );
+      throw new Error(`${wanted - delivered} of ${wanted} were not delivered within ${waitMsMax} ms of the load's end`);
     }
     await delay(50);
   }

@@ -14,9 +14,9 @@ export class ConsumeRecord {
   readonly #endToEndMs = new Histogram();
   /** By group: a bit for each number that was received. */
   readonly #seen = new Map<string, Uint8Array>();
-  #receipts: [number: number, at: number][] | undefined;
+  readonly #receipts: [number: number, at: number][] | undefined;
 
-  /** @param keepReceipts when each message came, for `receipts` */
+  /** @param keepReceipts when each message came, in the window or not, for `receipts` */
   constructor(keepReceipts = false) {
     if (keepReceipts) this.#receipts = [];
   }
@@ -28,10 +28,10 @@ export class ConsumeRecord {
       return;
     }
     this.#delivered += 1;
-    if (!this.#recording) return;
+    if (!this.#recording && !this.#receipts) return;
     const now = preciseNow();
     // Messages that were put into the database directly have no time.
-    if (t > 0) this.#endToEndMs.add(now - t);
+    if (this.#recording && t > 0) this.#endToEndMs.add(now - t);
     if (this.#receipts && this.#receipts.length < receiptsMax) this.#receipts.push([n, now]);
   }
 

@@ -13,14 +13,16 @@ const options = workerOptions<{ url: string; ratePerSecond: number; shape: Shape
 
 /** Under way at once, at most: beyond it the load is not the one that was asked for, and says so. */
 const inHandMax = 50_000;
-/** Commits whose time is kept one by one, at most. */
-const commitsMax = 500_000;
+/** Transactions whose times are kept one by one, at most. */
+const timedMax = 500_000;
+
+/** What is told of a transaction that was to begin inside the window, whenever it ended. */
+export type TimedTransaction = [number: number, dueAt: number, preparedAt: number, committedAt: number];
 
 const run = randomUUID().slice(0, 8);
 const record = new LoadRecord();
 const shape = new MessageShape(options.shape);
-/** When each transaction's commit was called, by its number. */
-const commitCalledAt: [number, number][] = [];
+const timed: TimedTransaction[] = [];
 const dispatcher = new Agent({ connections: 256, pipelining: 1 });
 const inHand = new Set<Promise<void>>();
 
@@ -31,15 +33,15 @@ async function post(path: string, wanted: number, body?: string): Promise<void> 
   if (response.statusCode !== wanted) throw new Error(`${path}: ${response.statusCode} ${text.slice(0, 500)}`);
 }
 
-async function transaction(dueAt: number): Promise<void> {
+async function transaction(dueAt: number, isTimed: boolean): Promise<void> {
   const number = shape.next();
   const id = `${run}-${number}`;
   await post('/v1/transactions', 201, `{"id":"${id}","producer":"bench","messages":[${shape.text(number, dueAt)}]}`);
-  record.prepared(dueAt);
-  const commitAt = preciseNow();
+  // The commit is called as soon as the prepare has been answered.
+  const preparedAt = preciseNow();
   await post(`/v1/transactions/${id}/commit`, 200);
-  record.committed(commitAt);
-  if (record.recording && commitCalledAt.length < commitsMax) commitCalledAt.push([number, commitAt]);
+  record.committed(preparedAt);
+  if (isTimed && timed.length < timedMax) timed.push([number, dueAt, preparedAt, preciseNow()]);
 }
 
 const pacer = new Worker(new URL('./pacer.js', import.meta.url), {
@@ -48,7 +50,7 @@ const pacer = new Worker(new URL('./pacer.js', import.meta.url), {
 pacer.on('message', (dueAt: number) => {
   if (record.halted) return;
   if (inHand.size >= inHandMax) return record.failed(`${inHandMax} transactions are under way`);
-  const one = transaction(dueAt).catch((error: unknown) => record.failed(error));
+  const one = transaction(dueAt, record.recording).catch((error: unknown) => record.failed(error));
   inHand.add(one);
   void one.finally(() => inHand.delete(one));
 });
@@ -58,5 +60,5 @@ record.serve({
     await pacer.terminate();
     await Promise.all(inHand);
   },
-  calls: { commits: () => commitCalledAt },
+  calls: { timed: () => timed },
 });

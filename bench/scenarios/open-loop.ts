@@ -2,24 +2,41 @@ import { nestConsumer } from '../consumers.js';
 import type { Figures } from '../figures.js';
 import { Histogram } from '../histogram.js';
 import { measure } from '../measure.js';
+import type { TimedTransaction } from '../processes/load-paced.js';
 import { Rig } from '../rig.js';
 import type { Scenario, Trial } from '../scenario.js';
+
+/** The times of all transactions that were to begin inside the window, also of those that a stall held up beyond it. */
+function timesOf(transactions: TimedTransaction[], receipts: [number: number, at: number][]): Partial<Figures> {
+  const receivedAt = new Map(receipts);
+  const prepare = new Histogram();
+  const commit = new Histogram();
+  const endToEnd = new Histogram();
+  const commitToReceipt = new Histogram();
+  for (const [number, dueAt, preparedAt, committedAt] of transactions) {
+    const received = receivedAt.get(number);
+    if (received === undefined) throw new Error(`nobody knows when message ${number} was received`);
+    prepare.add(preparedAt - dueAt);
+    commit.add(committedAt - preparedAt);
+    endToEnd.add(received - dueAt);
+    commitToReceipt.add(received - preparedAt);
+  }
+  if (transactions.length === 0) throw new Error('no transaction began in the window');
+  return {
+    prepareMs: prepare.percentiles()!,
+    commitMs: commit.percentiles()!,
+    endToEndMs: endToEnd.percentiles()!,
+    commitToReceiptMs: commitToReceipt.percentiles()!,
+  };
+}
 
 async function run({ servers, window }: Trial, ratePerSecond: number): Promise<Figures> {
   return Rig.use(servers, { store: 'mysql', redis: true }, async (rig) => {
     const consumer = await nestConsumer(rig, true);
     const load = rig.worker('load', 'load-paced', { url: rig.url, ratePerSecond, shape: { bodyBytes: 256 } });
-    const more = async () => {
-      const calledAt = new Map(await load.call<[number, number][]>('commits'));
-      const waits = new Histogram();
-      for (const [number, at] of await consumer.call<[number, number][]>('receipts')) {
-        const called = calledAt.get(number);
-        if (called !== undefined) waits.add(at - called);
-      }
-      const commitToReceiptMs = waits.percentiles();
-      return commitToReceiptMs ? { commitToReceiptMs } : {};
-    };
-    return measure(rig, { loads: [load], consumers: [consumer], more }, window);
+    const later = async () =>
+      timesOf(await load.call<TimedTransaction[]>('timed'), await consumer.call<[number, number][]>('receipts'));
+    return measure(rig, { loads: [load], consumers: [consumer], later }, window);
   });
 }
 
