@@ -70,6 +70,8 @@ export interface Got {
   shard?: number | undefined;
   offset?: number | undefined;
   orderingKey?: string | undefined;
+  /** When the call that brought it was made, where the consumer makes one. */
+  asked?: number | undefined;
 }
 
 /** Its handler has ended; written before the broker is told. */
@@ -92,7 +94,14 @@ export interface Told {
   ok?: boolean;
 }
 
-export type ConsumerEntry = Got | Handled | Told;
+/** A consumer was told that what it has in hand is no longer its own. */
+export interface ClaimLost {
+  kind: 'claim-lost';
+  group: string;
+  id: string;
+}
+
+export type ConsumerEntry = Got | Handled | Told | ClaimLost;
 
 /** Body of every message. */
 export interface Body {

@@ -1,20 +1,37 @@
-import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fdatasync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 
-/** A log of JSON lines that a process keeps of itself: each record is flushed before `write` returns. */
+const flushMs = 100;
+
+/**
+ * A log of JSON lines that a process keeps of itself. When `write` returns, the record survives a kill of the process, and
+ * with `flushes` a loss of power too; without it that follows within `flushMs`.
+ */
 export class Journal<Entry extends object> {
   readonly #file: number;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(readonly path: string) {
+  constructor(
+    readonly path: string,
+    private readonly flushes: boolean,
+  ) {
     this.#file = openSync(path, 'a');
   }
 
   /** Writes one record, with the time (epoch ms). */
   write(entry: Entry): void {
     writeSync(this.#file, `${JSON.stringify({ at: Date.now(), ...entry })}\n`);
-    fdatasyncSync(this.#file);
+    if (this.flushes) fdatasyncSync(this.#file);
+    else {
+      this.#timer ??= setTimeout(() => {
+        this.#timer = undefined;
+        fdatasync(this.#file, () => undefined);
+      }, flushMs).unref();
+    }
   }
 
   close(): void {
+    clearTimeout(this.#timer);
+    fdatasyncSync(this.#file);
     closeSync(this.#file);
   }
 }

@@ -18,8 +18,8 @@ export interface MutationReport {
 }
 
 const sound: Mutation = { name: 'nothing is wrong', breaks: 'lost', file: '', find: '', replace: '', kills: [] };
-/** How long a mutated broker works, at least. */
-const workMs = 2_500;
+/** Orders of each run, at least: so many that nothing that the workload does is left out. */
+const ordersMin = 150;
 
 async function run(servers: ChaosServers, folder: string, mutation: Mutation): Promise<ChainReport> {
   const plan = mutation.kills.map((step): PlannedKill => ({ step, victim: 'broker', moment: 'work', nth: 5 }));
@@ -30,10 +30,10 @@ async function run(servers: ChaosServers, folder: string, mutation: Mutation): P
     store: 'sqlite',
     engine: 'memory',
     seed: 1,
-    pauseMs: 30,
+    pauseMs: 20,
     ...(isMutated && { settings: { CHAOS_MUTATION: mutation.name }, preloads: ['./preload/mutate.js'] }),
   };
-  const bounds = { workMs, servedMsMax: 2_000, stillMsMax: isMutated ? 3_000 : 20_000 };
+  const bounds = { ordersMin, servedMsMax: 2_000, stillMsMax: isMutated ? 3_000 : 20_000 };
   return runChain(options, plan, { commit: '' }, (line) => console.error(`${mutation.name}: ${line}`), bounds);
 }
 
@@ -46,7 +46,10 @@ const lane = async (): Promise<void> => {
     const found = [...new Set(findings.map(({ invariant }) => invariant))];
     const { name, breaks } = mutation;
     console.log(JSON.stringify({ name, breaks, found } satisfies MutationReport));
-    for (const { invariant, what } of findings.slice(0, 5)) console.error(`${name}: ${invariant}: ${what}`);
+    for (const invariant of found) {
+      const [first] = findings.filter((finding) => finding.invariant === invariant);
+      console.error(`${name}: ${invariant}: ${first!.what}`);
+    }
   }
 };
 try {

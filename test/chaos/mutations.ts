@@ -69,8 +69,8 @@ export const mutations: Mutation[] = [
     name: 'a batch leaves a gap before its offsets',
     breaks: 'offsets',
     file: 'store/sql/lock-shards.js',
-    find: "nextOffset: Number(row['next_offset'])",
-    replace: "nextOffset: Number(row['next_offset']) + (Math.random() < 0.1 ? 1 : 0)",
+    find: "Number(row['next_offset'])",
+    replace: "Number(row['next_offset']) + (Math.random() < 0.1 ? 1 : 0)",
     kills: [],
   },
   {

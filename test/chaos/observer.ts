@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { audit, type Audit } from './audit/audit.js';
 import type { Cause } from './audit/evidence.js';
@@ -9,6 +10,8 @@ import { readJournal } from './journal.js';
 import type { Scene } from './scene.js';
 import { maxAttempts } from './topology.js';
 
+/** What a broker logs when another one has taken a subscription from it. */
+const leaseLost = 'this node no longer owns a subscription';
 /** How long after a restart a kill still may be why a message comes again: claims of consumers that never heard run out. */
 const aftermathMs = 1_500;
 
@@ -84,7 +87,20 @@ export class Observer {
       until: at + blockMs + aftermathMs,
       what: `${process} ${blockMs > 0 ? 'blocked' : 'killed'}`,
     }));
-    return [...kills, ...this.scene.disturbances];
+    return [...kills, ...this.#lostLeases(), ...this.scene.disturbances];
+  }
+
+  /** What the brokers have logged of leases that they could not keep. */
+  #lostLeases(): Cause[] {
+    return this.scene.brokers.flatMap((_, index) =>
+      readFileSync(this.scene.path(`broker-${index}.log`), 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(`"msg":"${leaseLost}"`))
+        .map((line) => {
+          const { time } = JSON.parse(line) as { time: number };
+          return { at: time - aftermathMs, until: time + aftermathMs, what: 'lease lost' };
+        }),
+    );
   }
 
   async #leftElsewhere(): Promise<string[]> {

@@ -38,6 +38,7 @@ class Tail<Entry> {
 export class Progress {
   readonly #producer: Tail<Written<ProducerEntry>>;
   readonly #consumers: Tail<Written<ConsumerEntry>>[];
+  #orders = 0;
   readonly #intendedAt = new Map<string, number>();
   readonly #got: { group: string; at: number; intendedAt: number }[] = [];
 
@@ -50,12 +51,15 @@ export class Progress {
     this.#consumers = ['consumer.jsonl', 'other-system.jsonl'].map((file) => new Tail(path(file)));
   }
 
+  /** How many orders have been begun. */
+  orders(): number {
+    this.#follow();
+    return this.#orders;
+  }
+
   /** When every subscription had got a message that was begun after `since`; undefined while one has not. */
   servedAt(since: number): number | undefined {
-    for (const entry of this.#producer.next()) {
-      if (entry.kind !== 'intended') continue;
-      for (const { id } of entry.messages) this.#intendedAt.set(id, entry.at);
-    }
+    this.#follow();
     for (const tail of this.#consumers) {
       for (const entry of tail.next()) {
         const intendedAt = this.#intendedAt.get(entry.id);
@@ -70,5 +74,13 @@ export class Progress {
       servedAt = Math.max(servedAt, first.at);
     }
     return servedAt;
+  }
+
+  #follow(): void {
+    for (const entry of this.#producer.next()) {
+      if (entry.kind !== 'intended') continue;
+      this.#orders += 1;
+      for (const { id } of entry.messages) this.#intendedAt.set(id, entry.at);
+    }
   }
 }

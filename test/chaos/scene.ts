@@ -31,7 +31,7 @@ export interface SceneOptions {
   preloads?: string[];
   /** Where brokers reach the store, when not at the server itself: through a proxy. */
   storeUrl?: (url: string) => string;
-  /** Producer's actors and the mean pause between two things that one of them does. Default 6 and 60 ms. */
+  /** Producer's actors and the mean pause between two things that one of them does. Default 5 and 60 ms. */
   actors?: number;
   pauseMs?: number;
 }
@@ -78,7 +78,7 @@ export class Scene {
     const ports: number[] = [];
     for (let count = 0; count < brokers + 2; count += 1) ports.push(await servers.freePort());
     const [push, check, ...brokerPorts] = ports as [number, number, ...number[]];
-    const otherJournal = new Journal<ConsumerEntry>(join(folder, 'other-system.jsonl'));
+    const otherJournal = new Journal<ConsumerEntry>(join(folder, 'other-system.jsonl'), false);
     const other = await OtherSystem.start(otherJournal);
     const places = { brokers: brokerPorts, push, check };
     const scene = new Scene(options, storeUrl, shop, sink, places, other, otherJournal);
@@ -140,7 +140,7 @@ export class Scene {
   }
 
   /** Resolves when the broker is ready; false when it has ended before. */
-  async ready(index = 0, withinMs = 60_000): Promise<boolean> {
+  async ready(index = 0, withinMs = 180_000): Promise<boolean> {
     const broker = this.brokers[index]!;
     const http = new BrokerHttp([this.urls[index]!]);
     const deadline = Date.now() + withinMs;
@@ -177,7 +177,7 @@ export class Scene {
 
   /** Starts the producer; its successors have its name, or another one, in turns. */
   startProducer(order?: Order): ChaosProcess {
-    const { seed, actors = 6, pauseMs = 60 } = this.options;
+    const { seed, actors = 5, pauseMs = 60 } = this.options;
     const start = (this.#producerStarts += 1);
     const producer = {
       urls: this.urls,

@@ -15,8 +15,12 @@ export interface Handling {
   sequence: number;
   /** How it ended; undefined when its process died meanwhile. */
   end?: { how: 'ack' | 'nack'; at: number; sequence: number } | undefined;
+  /** When the call that brought it was made, at the earliest. */
+  asked: number;
   /** Whether the broker has confirmed the end. */
   confirmed: boolean;
+  /** Why its claim may have ended before it did, as its consumer was told. */
+  lost?: string;
 }
 
 /** All handlings by subscription, in their order. */
@@ -27,18 +31,35 @@ export function handlingsOf({ evidence }: Case): Map<string, Handling[]> {
     `${group} ${id} ${attempt}`;
   evidence.consumer.forEach((entry, sequence) => {
     if (entry.kind === 'got') {
-      const { group, id, attempt, shard, offset, orderingKey, at } = entry as Written<Got>;
-      const handling: Handling = { group, id, attempt, shard, offset, orderingKey, at, sequence, confirmed: false };
+      const { group, id, attempt, shard, offset, orderingKey, at, asked = at } = entry as Written<Got>;
+      const handling: Handling = {
+        group,
+        id,
+        attempt,
+        shard,
+        offset,
+        orderingKey,
+        at,
+        asked,
+        sequence,
+        confirmed: false,
+      };
       open.set(keyOf(entry), handling);
       const ofGroup = all.get(group);
       if (ofGroup) ofGroup.push(handling);
       else all.set(group, [handling]);
       return;
     }
+    if (entry.kind === 'claim-lost') {
+      const last = all.get(entry.group)?.findLast(({ id }) => id === entry.id);
+      if (last) last.lost = 'claim lost';
+      return;
+    }
     const handling = open.get(keyOf(entry));
     if (!handling) return;
     if (entry.kind === 'handled') handling.end = { how: (entry as Written<Handled>).how, at: entry.at, sequence };
     else if (entry.ok === true) handling.confirmed = true;
+    else handling.lost = entry.ok === false ? 'claim ran out' : 'answer lost';
   });
   return all;
 }

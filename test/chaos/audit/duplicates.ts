@@ -1,8 +1,9 @@
 import type { Case, Cause, Finding } from './evidence.js';
 import type { Handling } from './deliveries.js';
 
-/** Beyond a visibility timeout, and the moment in which a cause is written down after it began. */
+/** Just below the shortest time that a consumer has for a message. */
 const claimMs = 950;
+/** Between a cause and the moment in which it is written down. */
 const slackMs = 50;
 
 export interface Duplicates {
@@ -60,5 +61,6 @@ export function duplicates({ evidence }: Case, handlings: Map<string, Handling[]
 function causeOf(first: Handling, again: Handling, causes: readonly Cause[]): Omit<Excused, 'at'> | undefined {
   const cause = causes.find(({ at, until }) => at <= again.at && until >= first.at - slackMs);
   if (cause) return { cause: cause.what, causedAt: cause.at };
-  return again.at - first.at >= claimMs ? { cause: 'claim ran out', causedAt: again.at } : undefined;
+  if (first.lost !== undefined) return { cause: first.lost, causedAt: again.at };
+  return again.at - first.asked >= claimMs ? { cause: 'claim ran out', causedAt: again.at } : undefined;
 }

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
 import Bull from 'bull';
-import { Consumer, Inbox, connect } from '../../../src/client/index.js';
+import { Consumer, Inbox, ReceiptLost, connect } from '../../../src/client/index.js';
 import type { ConsumerEntry } from '../facts.js';
 import { Journal } from '../journal.js';
 import { applicationDatabase } from './database.js';
@@ -19,7 +19,7 @@ interface ConsumerOptions {
 }
 
 const { urls, database, journal: path, pushPort, redisUrl } = JSON.parse(process.argv[2]!) as ConsumerOptions;
-const journal = new Journal<ConsumerEntry>(path);
+const journal = new Journal<ConsumerEntry>(path, false);
 
 const pulled = ['orders/pull', 'orders/pull', 'orders/picky', 'copies/pull', 'copies/pull', 'brief/pull'] as const;
 for (const subscription of pulled) {
@@ -38,7 +38,10 @@ const consumer = new Consumer({
   visibilityMs: 2_000,
   waitMs: 500,
   concurrency: 8,
-  onError: () => undefined,
+  onError: (error, { messageId: id }) => {
+    if (error instanceof ReceiptLost && id !== undefined)
+      journal.write({ kind: 'claim-lost', group: 'orders/inbox', id });
+  },
   handler: async (message) => {
     const once = () =>
       inbox.once(message, 'inbox', (manager) => manager.query(`INSERT INTO effect (message) VALUES ('${message.id}')`));

@@ -34,7 +34,7 @@ const decisions = new Map<string, Decision>();
 const mute = new Map<string, { transaction: string; decision: Decision }>();
 for (const entry of readJournal<ProducerEntry>(options.journal)) note(entry);
 
-const journal = new Journal<ProducerEntry>(options.journal);
+const journal = new Journal<ProducerEntry>(options.journal, true);
 const write = (entry: ProducerEntry): void => {
   note(entry);
   journal.write(entry);

@@ -20,6 +20,7 @@ export const visibilityMs = 1_000;
 export async function pull(http: BrokerHttp, journal: Journal<ConsumerEntry>, group: SubscriptionName): Promise<never> {
   const path = `/v1/subscriptions/${group}`;
   for (;;) {
+    const asked = Date.now();
     const answer = await http.post(`${path}/receive`, { max: 16, visibilityMs, waitMs: 500 }).catch(() => undefined);
     if (answer?.status !== 200) {
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -30,7 +31,7 @@ export async function pull(http: BrokerHttp, journal: Journal<ConsumerEntry>, gr
     await Promise.all(
       deliveries.map(async (delivery) => {
         const { message, attempt } = delivery;
-        ended[await handle(journal, group, { ...message, attempt })].push(delivery);
+        ended[await handle(journal, group, { ...message, attempt, asked })].push(delivery);
       }),
     );
     await Promise.all((['ack', 'nack'] as const).map((how) => tell(http, journal, group, how, ended[how])));
