@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici';
+import type { Agent } from 'undici';
 import { nodeHeader } from './caller.js';
 
 /** What another node answered. */
@@ -8,6 +8,13 @@ export interface NodeAnswer {
   retryAfter: string | undefined;
   text: string;
 }
+
+const connections: Agent.Options = {
+  connections: 64,
+  pipelining: 1,
+  connect: { timeout: 1_000 },
+  keepAliveTimeout: 4_000,
+};
 
 /** Added to the time that the call itself may wait. */
 const answerMs = 10_000;
@@ -21,7 +28,7 @@ function targetOf(nodeUrl: string, path: string): URL {
 
 /** Calls other nodes of the same store, with its secret. */
 export class NodeClient {
-  readonly #agent = new Agent({ connections: 64, pipelining: 1, connect: { timeout: 1_000 }, keepAliveTimeout: 4_000 });
+  #agent: Agent | undefined;
 
   constructor(private readonly secret: string) {}
 
@@ -30,6 +37,9 @@ export class NodeClient {
    * @param waitMs how long the call may wait over there
    */
   async post(url: string, path: string, body: unknown, waitMs = 0, signal?: AbortSignal): Promise<NodeAnswer> {
+    // Loaded by the first call: a node that is alone never makes one.
+    const { Agent, request } = await import('undici');
+    this.#agent ??= new Agent(connections);
     const response = await request(targetOf(url, path), {
       dispatcher: this.#agent,
       method: 'POST',
@@ -50,6 +60,6 @@ export class NodeClient {
 
   /** Ends its connections. */
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#agent?.destroy();
   }
 }

@@ -1,4 +1,4 @@
-import { Agent, errors, request, type Dispatcher } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 import { TargetNotAllowed, type TargetGuard } from './target-guard.js';
 
 /** Bounds of every call. */
@@ -46,21 +46,12 @@ export class CallbackFailure extends Error {
  * its headers are bounded; addresses are guarded at each connect.
  */
 export class CallbackClient {
-  readonly #agent: Agent;
+  #agent: Agent | undefined;
 
   constructor(
     private readonly guard: TargetGuard,
     private readonly bounds: CallbackBounds = defaultCallbackBounds,
-  ) {
-    this.#agent = new Agent({
-      connect: { lookup: guard.lookup },
-      connections: bounds.connectionsPerOriginMax,
-      maxHeaderSize: bounds.headerBytesMax,
-      pipelining: 1,
-      // Shorter than servers keep idle connections, so that a call seldom meets one that is just being closed.
-      keepAliveTimeout: 1_500,
-    });
-  }
+  ) {}
 
   /**
    * Posts a JSON text. Answers whatever status came; throws `CallbackFailure` when none did.
@@ -78,6 +69,9 @@ export class CallbackClient {
     const url = new URL(target);
     // The connection's lookup is not called for a host that is an address.
     if (!this.guard.allowsHost(url)) throw new CallbackFailure('target-not-allowed', 'not a public address');
+    // Loaded by the first call, before its time begins: many brokers never make one.
+    const { Agent, request } = await import('undici');
+    this.#agent ??= new Agent(this.#options());
     const ending = new AbortController();
     const timer = setTimeout(() => ending.abort('timeout'), timeoutMs);
     const abort = () => ending.abort('aborted');
@@ -110,7 +104,19 @@ export class CallbackClient {
 
   /** Ends every connection; calls under way fail as `unreachable`. */
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#agent?.destroy();
+  }
+
+  #options(): Agent.Options {
+    const { connectionsPerOriginMax, headerBytesMax } = this.bounds;
+    return {
+      connect: { lookup: this.guard.lookup },
+      connections: connectionsPerOriginMax,
+      maxHeaderSize: headerBytesMax,
+      pipelining: 1,
+      // Shorter than servers keep idle connections, so that a call seldom meets one that is just being closed.
+      keepAliveTimeout: 1_500,
+    };
   }
 
   async #read(answer: Dispatcher.ResponseData, signal: AbortSignal): Promise<CallbackAnswer> {
@@ -129,7 +135,7 @@ export class CallbackClient {
       }
     } catch (error) {
       if (signal.reason === 'aborted') throw error;
-      cutShort = signal.aborted || error instanceof errors.BodyTimeoutError ? 'timeout' : 'connection-lost';
+      cutShort = signal.aborted || codeOf(error) === 'UND_ERR_BODY_TIMEOUT' ? 'timeout' : 'connection-lost';
     }
     const whole = { status: answer.statusCode, headers: answer.headers, body: Buffer.concat(chunks) };
     return cutShort ? { ...whole, cutShort } : whole;
@@ -139,17 +145,21 @@ export class CallbackClient {
 function failure(error: unknown, signal: AbortSignal): CallbackFailure {
   if (signal.reason === 'timeout') return new CallbackFailure('timeout', 'no answer in time', error);
   if (signal.reason === 'aborted') return new CallbackFailure('aborted', 'ended by the broker', error);
-  const code = String((error as { code?: unknown } | null)?.code ?? '');
+  const code = codeOf(error);
   if (error instanceof TargetNotAllowed)
     return new CallbackFailure('target-not-allowed', 'not a public address', error);
-  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError) {
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_CONNECT_TIMEOUT') {
     return new CallbackFailure('timeout', 'no answer in time', error);
   }
-  if (error instanceof errors.HeadersOverflowError) {
+  if (code === 'UND_ERR_HEADERS_OVERFLOW') {
     return new CallbackFailure('invalid', 'the headers of the answer are too large', error);
   }
-  if (error instanceof errors.HTTPParserError || code.startsWith('HPE_')) {
+  if ((error as Error).name === 'HTTPParserError' || code.startsWith('HPE_')) {
     return new CallbackFailure('invalid', 'the answer is not HTTP', error);
   }
   return new CallbackFailure('unreachable', code === '' ? 'no connection' : code, error);
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | null)?.code ?? '');
 }
