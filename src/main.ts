@@ -7,6 +7,7 @@ import { dialects, type Dialect } from './client/local/dialect.js';
 import { createStatements } from './client/local/tables.js';
 import { readEnvironment } from './config/read-environment.js';
 import { SettingsError } from './config/settings-error.js';
+import { giveBackLoadingMemory } from './runtime/loading-memory.js';
 import { startNode, type RunningNode } from './server/node.js';
 import { packageVersion } from './server/version.js';
 import { migrate } from './store/open-store.js';
@@ -51,6 +52,7 @@ async function start(): Promise<void> {
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  await giveBackLoadingMemory();
 }
 
 function refuse(word: string): never {
