@@ -1,10 +1,13 @@
 import { bounds } from './bounds.js';
 
-/** Ids of transactions and messages: 1..64 of these characters, compared byte by byte. */
-export const idPattern = new RegExp(`^[A-Za-z0-9_.:-]{1,${bounds.idLengthMax}}$`);
+// Clients take `.` and `..` out of a path, however they are escaped: nobody could ask for what has such a name.
+const noStep = '(?!\\.{1,2}$)';
 
-/** Topic names. */
-export const topicPattern = new RegExp(`^[A-Za-z0-9_.-]{1,${bounds.topicLengthMax}}$`);
+/** Ids of transactions and messages: 1..64 of these characters, compared byte by byte; not `.` or `..`. */
+export const idPattern = new RegExp(`^${noStep}[A-Za-z0-9_.:-]{1,${bounds.idLengthMax}}$`);
+
+/** Topic names; not `.` or `..`. */
+export const topicPattern = new RegExp(`^${noStep}[A-Za-z0-9_.-]{1,${bounds.topicLengthMax}}$`);
 
 /** Names of consumer groups and producers. Without a dot, so that `{topic}.{group}` names one subscription only. */
 export const groupPattern = new RegExp(`^[A-Za-z0-9_-]{1,${bounds.groupLengthMax}}$`);

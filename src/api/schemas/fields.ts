@@ -20,7 +20,7 @@ export function integer(min: number, max: number) {
 
 export const id = z
   .string()
-  .regex(idPattern, 'expected 1 to 64 of A-Z a-z 0-9 _ . : -')
+  .regex(idPattern, 'expected 1 to 64 of A-Z a-z 0-9 _ . : - (not . or ..)')
   .meta({ id: 'Id', description: 'Ids are compared byte by byte. Made by the broker (UUIDv7) where none is given.' });
 
 /** Names a process of a producer. */
@@ -31,7 +31,7 @@ export const instanceId = z
 
 export const topicName = z
   .string()
-  .regex(topicPattern, 'expected 1 to 127 of A-Z a-z 0-9 _ . -')
+  .regex(topicPattern, 'expected 1 to 127 of A-Z a-z 0-9 _ . - (not . or ..)')
   .meta({ id: 'TopicName' });
 
 export const groupName = z
