@@ -19,21 +19,30 @@ const textOf = (error: unknown) => (error instanceof Error ? error.message : Str
 function chosen({ only, all }: Options): readonly Scenario[] {
   if (all) return allScenarios;
   const wanted = only ?? ['targets'];
-  return allScenarios.filter(({ id }) =>
-    wanted.some((text) => (text === 'targets' ? targetScenarios.has(id) : id.includes(text))),
+  const found = wanted.map((text) =>
+    allScenarios.filter(({ id }) => (text === 'targets' ? targetScenarios.has(id) : id.includes(text))),
   );
+  const missing = wanted.filter((_, index) => found[index]!.length === 0);
+  if (missing.length > 0) throw new Error(`no scenario has ${missing.join(' or ')} in its id; see --list`);
+  const ids = new Set(found.flat());
+  return allScenarios.filter((scenario) => ids.has(scenario));
 }
 
 async function measurePeers({ peers: wanted }: Options, { window, servers }: Trial, results: Results): Promise<void> {
   const { peers } = (await import(new URL('./peers/index.js', import.meta.url).href)) as { peers: Peers };
-  for (const peer of peers.filter(({ name }) => wanted === true || name === wanted)) {
+  const found = peers.filter(({ name }) => wanted === true || name === wanted);
+  if (found.length === 0) throw new Error(`--peers: there are ${peers.map(({ name }) => name).join(', ')}`);
+  for (const peer of found) {
     const { name } = peer;
     say(`peer ${name}`);
     const result: PeerResult = { name };
     try {
       const missing = await peer.missing();
-      if (missing === null) result.figures = await peer.run(window, servers);
-      else result.leftOut = missing;
+      if (missing === null) {
+        const before = await bareRouteRequestsPerSecond(bareRouteSeconds);
+        result.figures = await peer.run(window, servers);
+        result.bareRoute = [before, await bareRouteRequestsPerSecond(bareRouteSeconds)];
+      } else result.leftOut = missing;
     } catch (error) {
       result.leftOut = `failed: ${textOf(error)}`;
     }
@@ -70,14 +79,17 @@ async function run(options: Options, servers: Servers): Promise<void> {
   const old = options.compare === undefined ? undefined : readResults(options.compare);
   const { seconds, warmUp, scale, rate } = options;
   const trial: Trial = { servers, window: { warmUpSeconds: warmUp, seconds }, scale, ratePerSecond: rate };
+  const scenarios = chosen(options);
   const results = new Results(await describeMachine(servers), { ...options }, options.json);
   if (options.peers) await measurePeers(options, trial, results);
-  for (const scenario of chosen(options)) await measureScenario(scenario, trial, options.runs, results);
+  for (const scenario of scenarios) await measureScenario(scenario, trial, options.runs, results);
   console.log(`${scenarioTable(results.rows)}\n`);
   if (results.peers.length > 0) console.log(`${peerTable(results.peers)}\n`);
   if (results.rows.some(({ id }) => targetScenarios.has(id))) console.log(`${targetTable(results)}\n`);
   if (old) console.log(`${comparison(results, old)}\n`);
   const bareRoute = results.rows.flatMap((row) => row.bareRoute.map(Math.round));
+  const besidePeers = results.peers.flatMap((peer) => (peer.bareRoute ?? []).map(Math.round));
+  if (besidePeers.length > 0) console.log(`bare Fastify route beside the peers, requests/s: ${besidePeers.join(', ')}`);
   console.log(`bare Fastify route, requests/s: ${bareRoute.join(', ')}`);
   console.log(`${JSON.stringify(results.machine)}\nfigures: ${options.json}`);
   // A figure that could not be measured is no success.

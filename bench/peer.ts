@@ -51,6 +51,8 @@ export interface PeerResult {
   figures?: PeerFigures;
   /** Why there are no figures: what is missing, or the error. */
   leftOut?: string;
+  /** Requests/s of the bare Fastify route before and after it, which tell how far the machine's speed has drifted since. */
+  bareRoute?: number[];
 }
 
 /** What `bench/peers/index.ts` exports: all peers, in the order in which they run. */
