@@ -1,4 +1,5 @@
-import type { Outcome } from '../message/problem.js';
+import { Problem, type Outcome } from '../message/problem.js';
+import { ManyItems, OneItem, type ItemsCaller } from './items-caller.js';
 import type { PendingBudget } from './pending-budget.js';
 
 export interface GroupCommitBounds {
@@ -10,11 +11,16 @@ export interface GroupCommitBounds {
   concurrency: number;
 }
 
-interface Waiting<Item, Result> {
+/** An item and its size as a batch counts it. */
+export interface SizedItem<Item> {
   item: Item;
   bytes: number;
-  resolve(result: Result): void;
-  reject(error: unknown): void;
+}
+
+interface Waiting<Item, Result> extends SizedItem<Item> {
+  caller: ItemsCaller<Result>;
+  /** Which of its caller's items it is. */
+  index: number;
 }
 
 /** Callers of one batch from which on the next one is gathered for longer. */
@@ -45,7 +51,27 @@ export class GroupCommit<Item, Result> {
   add(item: Item, bytes: number): Promise<Result> {
     this.budget.acquire(bytes);
     return new Promise<Result>((resolve, reject) => {
-      this.#waiting.push({ item, bytes, resolve, reject });
+      this.#waiting.push({ item, bytes, caller: new OneItem(resolve, reject), index: 0 });
+      this.#schedule();
+    });
+  }
+
+  /**
+   * As {@link add} for many items of one caller, which may be written in several batches: one promise for all of them.
+   * Answers an outcome for each, in their order; what is a problem already stays that.
+   */
+  addAll(items: readonly (SizedItem<Item> | Problem)[]): Promise<Outcome<Result>[]> {
+    return new Promise((resolve) => {
+      const caller = new ManyItems<Result>(items.length, resolve);
+      items.forEach((sized, index) => {
+        try {
+          if (sized instanceof Problem) throw sized;
+          this.budget.acquire(sized.bytes);
+          this.#waiting.push({ item: sized.item, bytes: sized.bytes, caller, index });
+        } catch (error) {
+          caller.failed(index, error);
+        }
+      });
       this.#schedule();
     });
   }
@@ -81,14 +107,15 @@ export class GroupCommit<Item, Result> {
     try {
       this.onBatch(batch.length);
       const outcomes = await this.write(batch.map(({ item }) => item));
-      batch.forEach(({ resolve, reject }, index) => {
-        const outcome = outcomes[index];
-        if (outcome === undefined) reject(new Error(`the store gave no outcome for item ${index} of ${batch.length}`));
-        else if (outcome.problem) reject(outcome.problem);
-        else resolve(outcome.value);
+      batch.forEach(({ caller, index }, position) => {
+        const outcome = outcomes[position];
+        if (outcome === undefined) {
+          caller.failed(index, new Error(`the store gave no outcome for item ${position} of ${batch.length}`));
+        } else if (outcome.problem) caller.failed(index, outcome.problem);
+        else caller.done(index, outcome.value);
       });
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      for (const { caller, index } of batch) caller.failed(index, error);
     } finally {
       for (const { bytes } of batch) this.budget.release(bytes);
       this.#running -= 1;

@@ -1,9 +1,9 @@
 import type { Clock } from '../message/clock.js';
 import type { StoredMessage } from '../message/message.js';
-import type { Outcome } from '../message/problem.js';
+import type { Outcome, Problem } from '../message/problem.js';
 import type { LogChunk } from '../message/ref.js';
 import type { AppendItem, AppendResult, HalfStore } from '../store/half-store.js';
-import { GroupCommit, type GroupCommitBounds } from './group-commit.js';
+import { GroupCommit, type GroupCommitBounds, type SizedItem } from './group-commit.js';
 import { silentHalfObserver, type HalfObserver } from './half-observer.js';
 import { storedAt } from './message-copies.js';
 import type { PendingBudget } from './pending-budget.js';
@@ -53,6 +53,11 @@ export class LogWriter {
   /** Resolves when the item is durable, and visible where it appended. Rejects with the item's own problem (see `HalfStore.append`). */
   append(item: AppendItem, bytes: number): Promise<AppendResult> {
     return this.#batches.add(item, bytes);
+  }
+
+  /** As {@link append} for many items of one caller: an outcome for each, in their order. */
+  appendAll(items: readonly (SizedItem<AppendItem> | Problem)[]): Promise<Outcome<AppendResult>[]> {
+    return this.#batches.addAll(items);
   }
 }
 

@@ -3,10 +3,12 @@ import { newId } from '../message/message-id.js';
 import type { NewMessage, StoredMessage } from '../message/message.js';
 import { Problem, type Outcome } from '../message/problem.js';
 import type { Resolution, Resolver } from '../message/transaction.js';
+import type { Topic } from '../store/catalog-store.js';
 import type { AppendResult, HalfStore, PreparedTransaction, PrepareItem } from '../store/half-store.js';
-import { GroupCommit, type GroupCommitBounds } from './group-commit.js';
+import { GroupCommit, type GroupCommitBounds, type SizedItem } from './group-commit.js';
 import { silentHalfObserver, type HalfObserver } from './half-observer.js';
 import { identify } from './identify.js';
+import { problemOf } from './items-caller.js';
 import type { LogWriter } from './log-writer.js';
 import { storedAt } from './message-copies.js';
 import type { PendingBudget } from './pending-budget.js';
@@ -63,21 +65,8 @@ export class Transactions {
    */
   async prepare(request: PrepareRequest): Promise<PreparedTransaction> {
     // What is known is not waited for: every wait would cost a turn of the microtask queue.
-    const topics = this.topics.known(request.messages) ?? (await this.topics.resolve(request.messages));
-    const producerDefaultMs =
-      this.producers.knownFirstCheckAfterMs(request.producer) ??
-      (await this.producers.firstCheckAfterMs(request.producer));
-    const { messages, bytes } = identify(request.messages, topics, this.clock.now());
-    return this.#prepares.add(
-      {
-        transactionId: request.id ?? newId(),
-        producer: request.producer,
-        messages,
-        firstCheckAfterMs: request.firstCheckAfterMs ?? producerDefaultMs,
-        instance: request.instance,
-      },
-      bytes,
-    );
+    const { item, bytes } = this.#knownItem(request) ?? (await this.#item(request));
+    return this.#prepares.add(item, bytes);
   }
 
   /**
@@ -101,26 +90,58 @@ export class Transactions {
     commit: Outcome<AppendResult>[];
     rollback: Outcome<AppendResult>[];
   }> {
-    const each = <Item, Result>(items: (Item | Problem)[], run: (item: Item) => Promise<Result>) =>
-      Promise.all(items.map((item) => outcomeOf(item, run)));
-    const prepare = await each(request.prepare, (item) => this.prepare(item));
-    const commit = await each(request.commit, (id) => this.resolve(id, 'commit', 'client'));
-    const rollback = await each(request.rollback, (id) => this.resolve(id, 'rollback', 'client'));
+    const prepare = await this.#prepares.addAll(await this.#items(request.prepare));
+    const commit = await this.#resolveAll(request.commit, 'commit');
+    const rollback = await this.#resolveAll(request.rollback, 'rollback');
     return { prepare, commit, rollback };
   }
-}
 
-async function outcomeOf<Item, Result>(
-  item: Item | Problem,
-  run: (item: Item) => Promise<Result>,
-): Promise<Outcome<Result>> {
-  if (item instanceof Problem) return { problem: item };
-  try {
-    return { value: await run(item) };
-  } catch (error) {
-    if (error instanceof Problem) return { problem: error };
-    // The other items of the call have outcomes of their own that their caller must learn.
-    return { problem: new Problem('internal', 'this item failed unexpectedly', { cause: error }) };
+  #resolveAll(ids: readonly (string | Problem)[], kind: Resolution): Promise<Outcome<AppendResult>[]> {
+    return this.log.appendAll(
+      ids.map((id) => {
+        if (id instanceof Problem) return id;
+        return { item: { kind, transactionId: id, by: 'client', reason: undefined }, bytes: resolutionBytes };
+      }),
+    );
+  }
+
+  /** The items of a call, or what is wrong with each. */
+  async #items(requests: readonly (PrepareRequest | Problem)[]): Promise<(SizedItem<PrepareItem> | Problem)[]> {
+    const known = requests.map((request) => {
+      try {
+        return request instanceof Problem ? request : this.#knownItem(request);
+      } catch (error) {
+        return problemOf(error);
+      }
+    });
+    const load = (index: number) => this.#item(requests[index] as PrepareRequest).catch(problemOf);
+    // Nothing is waited for where all is known.
+    if (!known.includes(null)) return known as (SizedItem<PrepareItem> | Problem)[];
+    return Promise.all(known.map((item, index) => (item === null ? load(index) : Promise.resolve(item))));
+  }
+
+  /** Null when a topic or the producer must be loaded. */
+  #knownItem(request: PrepareRequest): SizedItem<PrepareItem> | null {
+    const topics = this.topics.known(request.messages);
+    const firstCheckAfterMs = this.producers.knownFirstCheckAfterMs(request.producer);
+    return topics === null || firstCheckAfterMs === null ? null : this.#sized(request, topics, firstCheckAfterMs);
+  }
+
+  async #item(request: PrepareRequest): Promise<SizedItem<PrepareItem>> {
+    const topics = await this.topics.resolve(request.messages);
+    return this.#sized(request, topics, await this.producers.firstCheckAfterMs(request.producer));
+  }
+
+  #sized(request: PrepareRequest, topics: Map<string, Topic>, producerDefaultMs: number): SizedItem<PrepareItem> {
+    const { messages, bytes } = identify(request.messages, topics, this.clock.now());
+    const item = {
+      transactionId: request.id ?? newId(),
+      producer: request.producer,
+      messages,
+      firstCheckAfterMs: request.firstCheckAfterMs ?? producerDefaultMs,
+      instance: request.instance,
+    };
+    return { item, bytes };
   }
 }
 

@@ -42,6 +42,36 @@ describe('GroupCommit', () => {
     await expect(Promise.all(second)).resolves.toEqual(['stored 4', 'stored 5']);
   });
 
+  it('answers an outcome for each of many items of one caller, whatever batch they end up in', async () => {
+    const store = new HeldStore();
+    const budget = new PendingBudget({ itemsMax: 6, bytesMax: 100 });
+    const commits = new GroupCommit(store.write, { itemsMax: 3, bytesMax: 100, concurrency: 2 }, budget);
+    const bad = new Problem('validation-failed', 'no item');
+    const items = [1, 2, -3, 4, 5, 6, 7].map((item) => ({ item, bytes: 1 }));
+    const together = commits.addAll([bad, ...items]);
+    await turn();
+    expect(store.batches.map(({ items }) => items)).toEqual([
+      [1, 2, -3],
+      [4, 5, 6],
+    ]);
+    store.batches[1]!.fail(new Error('the store broke'));
+    store.batches[0]!.finish();
+    const outcomes = await together;
+    expect(outcomes.map(({ value, problem }) => value ?? problem!.slug)).toEqual([
+      'validation-failed',
+      'stored 1',
+      'stored 2',
+      'id-reused',
+      'internal',
+      'internal',
+      'internal',
+      'overloaded',
+    ]);
+    expect(outcomes[4]!.problem!.cause).toMatchObject({ message: 'the store broke' });
+    expect(budget.items).toBe(0);
+    await expect(commits.addAll([])).resolves.toEqual([]);
+  });
+
   it('gathers for a turn more after a batch of many callers', async () => {
     const store = new HeldStore();
     const commits = new GroupCommit(store.write, { ...wide, concurrency: 1 }, new PendingBudget(wide));
