@@ -116,7 +116,8 @@ export class QueueBridge implements SubscriptionConsumer {
     if (!this.adopted || (this.window.count === 0 && !this.outcomeWaiting)) return false;
     this.outcomeWaiting = false;
     const outcomes = await this.queue.drain(this.settings.drainMax);
-    if (outcomes.length === 0) return false;
+    // What is unknown here may be the outcome of another owner's job by now, and must not be removed.
+    if (outcomes.length === 0 || !this.owned.holds) return false;
     reached('queue.drained-before-settle');
     const ended = this.outcomes.read(outcomes);
     this.givingBack = ended.some(([, results]) => results.some(({ kind }) => kind === 'release'));
@@ -169,6 +170,8 @@ export class QueueBridge implements SubscriptionConsumer {
     // A job of a call that failed may have been added all the same, and have been settled since.
     this.unsent = this.unsent.filter(({ id }) => this.window.has(id));
     if (this.unsent.length === 0 || this.givingBack) return;
+    // What is another node's by now would run there as well, and perhaps after later messages of its key.
+    if (!this.owned.holds) return;
     const jobs = this.unsent;
     reached('queue.given-before-enqueue');
     await this.queue.enqueue(jobs);

@@ -57,14 +57,15 @@ export class Settle implements Change {
       else this.state.settledMeanwhile?.add(`${delivery.shard}:${delivery.offset}`);
       if (fate.kind === 'retry') draft.putRetry(lane, retryEntryOf(delivery, 'due', fate.dueAt, fate));
       else if (fate.kind === 'released') draft.putRetry(lane, releasedEntry(delivery, fate.dueAt));
-      else if (delivery.inRetry) draft.deleteRetry(lane, delivery.offset);
+      else if (delivery.inRetry || delivery.mayHaveRow) draft.deleteRetry(lane, delivery.offset);
       if (fate.kind === 'dead') this.#bury(draft, lane, delivery, fate);
     }
   }
 
   undo(): void {
-    for (const { delivery } of this.tries) {
+    for (const { delivery, fate } of this.tries) {
       const lane = this.state.lane(delivery.shard);
+      if (fate.kind !== 'acked') delivery.mayHaveRow = true;
       lane.inFlight.set(delivery.offset, delivery);
       if (!delivery.inRetry) lane.settled.remove(delivery.offset);
     }
@@ -129,6 +130,7 @@ export class WaitInStore implements Change {
 
   undo(): void {
     for (const delivery of this.deliveries) {
+      delivery.mayHaveRow = true;
       if (!delivery.inRetry) this.state.lane(delivery.shard).settled.remove(delivery.offset);
     }
   }

@@ -29,7 +29,9 @@ export class DueRetries {
       const entries = await this.store.dueRetries(state.topic, state.group, now, this.settings.dueRetriesMax);
       if (entries.length > 0) reached('retry.loaded');
       const brought = await this.#takeIn(entries);
-      state.retryWakeAt = Math.min(state.retryWakeAt, brought ? now : await this.#nextWakeAt(now));
+      const nextAt = brought ? now : await this.#nextWakeAt(now);
+      // Only now: what failed while the store was asked may be due earlier.
+      state.retryWakeAt = Math.min(state.retryWakeAt, nextAt);
     } catch (error) {
       state.retryWakeAt = now;
       throw error;

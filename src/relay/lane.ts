@@ -43,7 +43,10 @@ export class Lane {
   dirty = false;
   /** One more than the highest offset that a takeover found with a consumer: such offsets are not read again. */
   inheritedEnd = 0;
-  /** Deliveries that a takeover found waiting in the retry store, by offset: asked for when the log below was read. */
+  /**
+   * Deliveries that an earlier owner left waiting in the retry store, by offset: they are asked for when the log below
+   * them was read.
+   */
   inheritedWaiting: readonly { keyHash: string; offset: number }[] = none;
   /** Offsets that were loaded from the retry store and are ready. Made when needed: most lanes are idle. */
   #readyRetries: Set<number> | null = null;
@@ -140,6 +143,11 @@ export class Lane {
     this.held -= 1;
     // Reading on only once there is room for much: else each released delivery would cost a read.
     if (this.held * 2 <= this.settings.heldBackMax) this.stalledUntil = 0;
+  }
+
+  /** A delivery that an earlier owner left in the retry store must wait until the log below it was read. */
+  awaitRead(keyHash: string, offset: number): void {
+    this.inheritedWaiting = [...this.inheritedWaiting, { keyHash, offset }].sort((a, b) => a.offset - b.offset);
   }
 
   /** Inherited waiting deliveries whose part of the log has been read by now. */

@@ -110,15 +110,22 @@ export class OrderGate {
   /**
    * Takes the store's answer to `ask-store`.
    * @param storedOffset offset of the key's lowest delivery in the retry store; null: none
-   * @returns `stored` when that one has the key now; otherwise as {@link leave}
+   * @param readOffset up to where the log was read: beyond it, there may be deliveries of the key that go first
+   * @returns `stored` when that one has the key now; `read-first` when that can only be said once the log below it was
+   *   read, see {@link askIfWaiting}; otherwise as {@link leave}
    */
-  answer(keyHash: string, storedOffset: number | null): NextOfKey | 'stored' {
+  answer(keyHash: string, storedOffset: number | null, readOffset: number): NextOfKey | 'stored' | 'read-first' {
     const key = this.#get(keyHash);
     if (storedOffset === null) return this.#next(keyHash, key);
     const head = key.held?.peek();
     if (head !== undefined && head.offset < storedOffset) {
       key.storedFrom = Math.min(key.storedFrom, storedOffset);
       return this.#next(keyHash, key);
+    }
+    if (storedOffset > readOffset) {
+      key.holder = waiting;
+      key.storedFrom = Math.min(key.storedFrom, storedOffset);
+      return 'read-first';
     }
     key.holder = storedOffset;
     key.storedFrom = Math.min(key.storedFrom, storedOffset + 1);

@@ -45,6 +45,8 @@ export interface OwnedSubscription {
   readonly secrets: SigningSecrets | null;
   readonly paused: boolean;
   readonly generation: number;
+  /** Whether it is this node's as far as that is known. Where it is not, nothing may be handed to anybody. */
+  readonly holds: boolean;
   /**
    * Gives out up to `max` deliveries (fewer, or none, when paused, over `maxInFlight` or `ratePerSecond`, or when
    * nothing is ready). That they are given is durable before this resolves. Messages whose body is missing become dead

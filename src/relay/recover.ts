@@ -94,13 +94,15 @@ async function recoverKeys(state: OwnedState, store: LaneStore): Promise<void> {
   const waiting = new Map<Lane, { keyHash: string; offset: number }[]>();
   for await (const key of blockedKeys(state, store, blockDead)) {
     const { keyHash, shard, offset } = key;
+    const lane = state.lane(shard);
+    // After a seek below a dead letter the log gives its message out again, behind those before it.
+    const comesAgain = key.state === 'dead' && !lane.settled.has(offset);
     if (gate.isBusy(keyHash)) gate.stored(keyHash, offset);
-    else if (key.state !== 'waiting_for_key') {
+    else if (key.state !== 'waiting_for_key' && !comesAgain) {
       gate.inherit(keyHash, offset);
       if (key.state === 'dead') gate.block(keyHash, shard, offset);
     } else {
       gate.inheritWaiting(keyHash, offset);
-      const lane = state.lane(shard);
       const ofLane = waiting.get(lane);
       if (ofLane === undefined) waiting.set(lane, [{ keyHash, offset }]);
       else ofLane.push({ keyHash, offset });
@@ -140,7 +142,7 @@ export async function recheckBlocked(state: OwnedState, store: LaneStore, now: n
       const dead = keyState === 'dead';
       // Still dead; or redriven, and then it has its key until it is acked.
       if (dead || places.get(keyHash) === offset) kept.add(keyHash);
-      if (!dead || gate.isBusy(keyHash)) continue;
+      if (!dead || gate.isBusy(keyHash) || !state.lane(shard).settled.has(offset)) continue;
       gate.inherit(keyHash, offset);
       gate.block(keyHash, shard, offset);
     }

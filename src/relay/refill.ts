@@ -1,7 +1,7 @@
 import type { Clock } from '../message/clock.js';
 import type { LaneStore } from '../store/lane-store.js';
 import type { Logger } from '../runtime/logger.js';
-import { WaitInStore } from './delivery-changes.js';
+import { DropRows, WaitInStore } from './delivery-changes.js';
 import { DueRetries } from './due-retries.js';
 import { emptyPage, type Lane, type Page } from './lane.js';
 import type { OwnedState } from './owned-state.js';
@@ -125,11 +125,15 @@ export class Refill {
     }
     const lanes = this.#lanesToRead(now).slice(0, readsAtOnce);
     await Promise.all(lanes.map((lane) => this.#read(lane)));
+    for (const lane of this.state.lanes.values()) this.#askForPassed(lane);
   }
 
   #lanesToRead(now: number): Lane[] {
-    if (this.state.gate.size >= this.settings.busyKeysMax) return [];
-    return [...this.state.lanes.values()].filter((lane) => lane.wantsToRead(now));
+    const isFull = this.state.gate.size >= this.settings.busyKeysMax;
+    // Where the busy keys wait for the log to be read, reading on is what frees them.
+    return [...this.state.lanes.values()].filter(
+      (lane) => lane.wantsToRead(now) && (!isFull || lane.inheritedWaiting.length > 0),
+    );
   }
 
   async #read(lane: Lane): Promise<void> {
@@ -146,8 +150,12 @@ export class Refill {
       this.logger.error(fields, 'the shard log lacks unsettled offsets; they are skipped');
     }
     if (page.overflow.length > 0) await this.#overflow(lane, page);
+  }
+
+  /** What waited for the log to be read may be asked for once it was, by whatever the reading went on. */
+  #askForPassed(lane: Lane): void {
     for (const keyHash of lane.passedInheritedWaiting()) {
-      if (gate.askIfWaiting(keyHash)) this.state.asks.set(keyHash, lane.shard);
+      if (this.state.gate.askIfWaiting(keyHash)) this.state.asks.set(keyHash, lane.shard);
     }
   }
 
@@ -189,9 +197,19 @@ export class Refill {
   async #ask(keyHash: string, shard: number): Promise<void> {
     const { topic, group, gate, asks } = this.state;
     const entry = await this.store.firstOfKey(topic, group, keyHash);
-    const next = gate.answer(keyHash, entry === null ? null : entry.offset);
+    const lane = this.state.lane(shard);
+    if (entry !== null && entry.offset < lane.readOffset && !lane.settled.has(entry.offset)) {
+      // An earlier owner's write was done although it failed: the delivery is in memory from the log as well.
+      await this.writer.write(new DropRows(this.state, [entry]));
+      return;
+    }
+    const next = gate.answer(keyHash, entry === null ? null : entry.offset, lane.readOffset);
     if (next === 'ask-store') return;
     asks.delete(keyHash);
+    if (next === 'read-first') {
+      lane.awaitRead(keyHash, entry!.offset);
+      return;
+    }
     if (next !== 'stored') {
       this.state.followKey(keyHash, shard, next);
       return;

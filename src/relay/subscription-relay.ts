@@ -47,14 +47,12 @@ export class SubscriptionRelay implements OwnedSubscription {
   ) {
     const { store, settings, clock, logger } = parts;
     this.#state = new OwnedState(claimed, settings);
-    const beforeWrite = (draft: SettlementDraft): void => this.#beforeWrite(draft);
-    const onFenced = (): void => this.#onFenced();
     this.#writer = new SettlementWriter(
       this.#state,
       parts.settleGroup,
       settings.flushEntriesMax,
-      beforeWrite,
-      onFenced,
+      (draft) => this.#beforeWrite(draft),
+      () => this.#onFenced(),
     );
     const wakeAt = (at: number): void => this.host.wakeAt(this, at);
     this.#cursors = new MovedCursors(this.#state, this.#writer, parts, wakeAt);
@@ -100,6 +98,10 @@ export class SubscriptionRelay implements OwnedSubscription {
     return this.#lost;
   }
 
+  get holds(): boolean {
+    return !this.#lost && this.parts.leaseHolds();
+  }
+
   /** Deliveries given out and not settled. */
   get inFlightCount(): number {
     return this.#state.inFlight;
@@ -127,7 +129,7 @@ export class SubscriptionRelay implements OwnedSubscription {
 
   async take(max: number, claimMs: number): Promise<Delivery[]> {
     if (this.#lost) throw subscriptionLost(this.topic, this.group);
-    if (!this.parts.leaseHolds()) {
+    if (!this.holds) {
       throw new Problem('unavailable', 'this node could not renew its lease', { retryAfterMs: 1_000 });
     }
     if (!this.#giving) return [];
@@ -237,10 +239,8 @@ export class SubscriptionRelay implements OwnedSubscription {
   /** Ends at once: another node has the subscription, or will. */
   drop(): void {
     this.#lost = true;
-    this.#giving = false;
-    this.#refill.stop();
     this.#writer.close();
-    this.#ready.give();
+    this.stopGiving();
   }
 
   #beforeWrite(draft: SettlementDraft): void {

@@ -28,6 +28,7 @@ export class FakeOwnedSubscription implements OwnedSubscription {
     onDeadLetter: 'continue',
   };
   readonly secrets = null;
+  holds = true;
   paused = false;
   /** What was settled, in order. */
   readonly settled: { offset: number; attempt: number; result: DeliveryResult }[] = [];

@@ -330,6 +330,23 @@ describe('queue bridge', () => {
     expect(owned.given).toBe(1);
   });
 
+  it('gives the engine nothing, and removes nothing from it, once its subscription may be another owner’s', async () => {
+    const started = bridge({ pollMs: 60_000, lingerMs: 60_000 });
+    await started.fill();
+    owned.add(1);
+    engine.away = true;
+    await expect(started.fill()).rejects.toThrow();
+    engine.away = false;
+    owned.holds = false;
+    await engine.open('orders', 'mail').enqueue([{ id: 'other:0:1', json: '{}' }]);
+    let ended = 0;
+    work(() => void (ended += 1));
+    await until('the job of the other owner has ended', () => ended === 1);
+    await started.stop();
+    expect(ended).toBe(1);
+    expect(await engine.open('orders', 'mail').missing(['other:0:1'])).toEqual([]);
+  });
+
   it('starts while the engine is away, and stops while engine and store are away', async () => {
     engine.away = true;
     const started = bridge({ retryMsMax: 5 });

@@ -28,10 +28,10 @@ describe('the order gate', () => {
     expect(gate.leave(key, 1)).toBe('ask-store');
     expect(gate.enter(key, 9)).toBe(false);
     gate.stored(key, 9);
-    expect(gate.answer(key, null)).toBe('ask-store');
-    expect(gate.answer(key, 9)).toBe('stored');
+    expect(gate.answer(key, null, 10)).toBe('ask-store');
+    expect(gate.answer(key, 9, 10)).toBe('stored');
     expect(gate.leave(key, 9)).toBe('ask-store');
-    expect(gate.answer(key, null)).toBeNull();
+    expect(gate.answer(key, null, 10)).toBeNull();
     expect(gate.size).toBe(0);
   });
 
@@ -43,9 +43,22 @@ describe('the order gate', () => {
     expect(gate.enter(key, 9)).toBe(false);
     gate.hold(key, delivery(9));
     expect(gate.leave(key, 5)).toBe('ask-store');
-    expect(gate.answer(key, 7)).toBe('stored');
+    expect(gate.answer(key, 7, 10)).toBe('stored');
     expect(gate.leave(key, 7)).toBe('ask-store');
-    expect(gate.answer(key, null)).toMatchObject({ offset: 9 });
+    expect(gate.answer(key, null, 10)).toMatchObject({ offset: 9 });
+  });
+
+  test('a stored delivery does not go before what the log may hold below it', () => {
+    const gate = new OrderGate();
+    gate.enter(key, 1);
+    gate.stored(key, 9);
+    expect(gate.leave(key, 1)).toBe('ask-store');
+    expect(gate.answer(key, 9, 4)).toBe('read-first');
+    expect(gate.enter(key, 5)).toBe(true);
+    expect(gate.leave(key, 5)).toBe('ask-store');
+    expect(gate.answer(key, 9, 6)).toBe('read-first');
+    expect(gate.askIfWaiting(key)).toBe(true);
+    expect(gate.answer(key, 9, 10)).toBe('stored');
   });
 
   test('a dead letter keeps its key until it comes again or is given up', () => {
@@ -84,7 +97,8 @@ describe('the order gate', () => {
           let next = gate.leave(name, offset);
           while (next === 'ask-store') {
             const lowest = Math.min(...store.get(name)!, Infinity);
-            const answer = gate.answer(name, lowest === Infinity ? null : lowest);
+            const answer = gate.answer(name, lowest === Infinity ? null : lowest, messages.length);
+            if (answer === 'read-first') throw new Error('all of it was read');
             if (answer === 'stored') return run(name, lowest);
             next = answer;
           }
