@@ -50,6 +50,8 @@ export interface BrokerObservers {
 }
 
 export interface BrokerParts {
+  /** Names this node among those of its store; never used twice. Default: a new one. */
+  id?: string;
   settings: Settings;
   store: MessageStore;
   engine: Engine;
@@ -65,7 +67,7 @@ export interface BrokerParts {
 
 /** One node: every stage of a message's life, wired over one store and one engine. */
 export class Broker {
-  readonly id = newId();
+  readonly id: string;
   readonly clock: Clock;
   readonly topics: TopicCatalog;
   readonly producers: ProducerCatalog;
@@ -89,6 +91,7 @@ export class Broker {
 
   constructor(private readonly parts: BrokerParts) {
     const { settings, store, logger } = parts;
+    this.id = parts.id ?? newId();
     this.#storeClock = parts.clock ? undefined : new StoreClock(store, logger);
     this.clock = parts.clock ?? this.#storeClock!;
     this.targets = new TargetGuard(settings.allowPrivateTargets);
