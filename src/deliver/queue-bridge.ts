@@ -66,7 +66,8 @@ export class QueueBridge implements SubscriptionConsumer {
       this.owned.onReady(() => this.filling.wake()),
       this.queue.onOutcome(() => {
         this.outcomeWaiting = true;
-        this.settling.wake(this.window.jobCount > 64 ? this.settings.lingerMs : 0);
+        const many = this.window.count > 64 && this.window.jobCount > 8;
+        this.settling.wake(many ? this.settings.lingerMs : 0);
       }),
     ];
     this.filling.start();

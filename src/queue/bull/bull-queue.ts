@@ -43,9 +43,7 @@ export class BullQueue implements EngineQueue {
   }
 
   async enqueue(jobs: EngineJob[]): Promise<void> {
-    const timestamp = Date.now();
-    const options = { attempts: 1, delay: 0, timestamp, removeOnComplete: false, removeOnFail: false };
-    const head = [JSON.stringify(options), String(timestamp)];
+    const head = [String(Date.now())];
     let call = [...head];
     let characters = 0;
     for (const { id, json, tries } of jobs) {

@@ -23,21 +23,22 @@ export class RedisScript {
  */
 
 /**
- * Adds jobs as Bull's own `addJob` does (without its per-job event `waiting`). ARGV: job options, now, then id and data of each
- * job, and of a pack the tries, which Bull leaves alone.
+ * Adds jobs as Bull's own `addJob` does, but for its per-job event `waiting`, and for what Bull takes by itself where it is
+ * missing: the name, the priority, and options (one attempt, kept when it has ended). Redis writes, sends and frees every
+ * field of every job.
+ * ARGV: now, then id and data of each job, and of a pack the tries, which Bull leaves alone.
  */
 export const addJobs = new RedisScript(
   'halfboxAddJobs',
   `
 local prefix = KEYS[1]
 local added = {}
-local i = 3
+local i = 2
 while i <= #ARGV do
   local id, isPack = ARGV[i], string.byte(ARGV[i]) == ${packByte}
   local key = prefix .. id
   if redis.call('HEXISTS', key, 'data') == 0 then
-    redis.call('HSET', key, 'name', '__default__', 'data', ARGV[i + 1], 'opts', ARGV[1],
-      'timestamp', ARGV[2], 'delay', '0', 'priority', '0')
+    redis.call('HSET', key, 'data', ARGV[i + 1], 'opts', '{}', 'timestamp', ARGV[1], 'delay', '0')
     if isPack then redis.call('HSET', key, 'tries', ARGV[i + 2]) end
     added[#added + 1] = id
   end
@@ -85,11 +86,14 @@ export const removeEnded = new RedisScript(
   'halfboxRemoveEnded',
   `
 local prefix = KEYS[1]
+local keys = {}
 for _, id in ipairs(ARGV) do
-  if redis.call('ZREM', prefix .. 'completed', id) + redis.call('ZREM', prefix .. 'failed', id) > 0 then
-    redis.call('UNLINK', prefix .. id, prefix .. id .. ':logs')
+  if redis.call('ZREM', prefix .. 'completed', id) == 1 or redis.call('ZREM', prefix .. 'failed', id) == 1 then
+    keys[#keys + 1] = prefix .. id
+    keys[#keys + 1] = prefix .. id .. ':logs'
   end
-end`,
+end
+if #keys > 0 then redis.call('UNLINK', unpack(keys)) end`,
 );
 
 /** By turns the ids and the tries of all packs, those that have ended first. */
