@@ -76,6 +76,8 @@ export const settingSchemas = {
   pendingMax: integer(1, 10_000_000).default(10_000),
   /** Their bytes. */
   pendingBytesMax: integer(mebibyte, 64 * 1024 * mebibyte).default(128 * mebibyte),
+  /** Bytes of the bodies of one answer to a receive; one message is given whatever its size. */
+  receiveBytesMax: integer(1, 1024 * mebibyte).default(16 * mebibyte),
   /** Messages of a lane that wait in memory behind busy ordering keys. */
   heldBackMax: integer(1, 1_000_000).default(10_000),
   /** How long a stop waits for what is in hand. */

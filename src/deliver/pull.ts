@@ -3,6 +3,7 @@ import { Problem, type Outcome } from '../message/problem.js';
 import type { Delivery, DeliveryId, DeliveryResult, OwnedSubscription } from '../relay/owned-subscription.js';
 import { PullQueue } from './pull-queue.js';
 import { readReceipt, receiptMark, receiptOf } from './receipt.js';
+import { Releases } from './releases.js';
 
 /** What pull needs of an owned subscription. */
 export interface PulledSubscription extends OwnedSubscription {
@@ -38,19 +39,27 @@ export interface PullFailure {
 /** Calls that wait for deliveries of one subscription, at most. */
 const waitingMax = 1_000;
 
+/** Bytes of the bodies of one answer, unless the settings say otherwise: 16 MiB. */
+const receiveBytesMaxDefault = 16 * 1024 * 1024;
+
 /** Receive, ack, nack and extend on the subscriptions that this node owns. */
 export class Pull {
   readonly #queues = new WeakMap<PulledSubscription, PullQueue>();
   readonly #marks = new Map<string, string>();
+  readonly #releases = new Releases();
 
-  /** @param owned the subscription where this node owns it */
+  /**
+   * @param owned the subscription where this node owns it
+   * @param receiveBytesMax bytes of the bodies of one answer; one delivery is given whatever its size
+   */
   constructor(
     private readonly owned: (topic: string, group: string) => PulledSubscription | null,
     private readonly clock: Clock,
+    private readonly receiveBytesMax = receiveBytesMaxDefault,
   ) {}
 
   /**
-   * Up to `max` deliveries: at once where some are ready, else as soon as there are, else none after `waitMs`.
+   * Up to `max` deliveries, and `receiveBytesMax` of bodies: at once where some are ready, else as soon as there are, else none after `waitMs`.
    * Calls that wait are served in the order in which they came. `overloaded` beyond 1,000 of them; `unavailable` where
    * this node does not own the subscription.
    * @param signal aborted when the caller has gone: what was taken for it is due again at once, no attempt counted
@@ -68,8 +77,14 @@ export class Pull {
       await this.#giveBack(subscription, deliveries);
       return [];
     }
+    const beyond = deliveries.splice(countWithin(deliveries, this.receiveBytesMax));
+    if (beyond.length > 0) await this.#giveBack(subscription, beyond);
     const mark = this.#mark(topic, group);
-    return deliveries.map((delivery) => ({ receipt: receiptOf(mark, delivery), delivery }));
+    return deliveries.map((delivery) => {
+      const receipt = receiptOf(mark, delivery);
+      const releases = this.#releases.of(receipt);
+      return { receipt: releases === 0 ? receipt : receiptOf(mark, delivery, releases), delivery };
+    });
   }
 
   /** An outcome per receipt, in order: `receipt-expired` where that try is no longer the one given out, `validation-failed` for what is no receipt. */
@@ -82,7 +97,10 @@ export class Pull {
    * `release` it comes at once, and the one that ends here does not count.
    */
   nack(topic: string, group: string, receipts: string[], failure: PullFailure): Promise<Outcome<true>[]> {
-    return this.#settle(topic, group, receipts, resultOf(failure));
+    const result = resultOf(failure);
+    return result.kind === 'release'
+      ? this.#release(topic, group, receipts)
+      : this.#settle(topic, group, receipts, result);
   }
 
   /** As {@link ack}: claims last `visibilityMs` from now on. */
@@ -115,6 +133,22 @@ export class Pull {
     });
   }
 
+  #release(topic: string, group: string, receipts: string[]): Promise<Outcome<true>[]> {
+    const mark = this.#mark(topic, group);
+    return this.#each(topic, group, receipts, async (subscription, ids) => {
+      const handOuts = ids.map((id) => receiptOf(mark, id));
+      // Noted before it is stored: from then on the delivery may be handed out again.
+      for (const handOut of handOuts) this.#releases.note(handOut);
+      let results: ('settled' | 'stale')[] = [];
+      try {
+        results = await subscription.settle(ids.map((id) => ({ ...id, result: { kind: 'release' } })));
+      } finally {
+        handOuts.forEach((handOut, index) => results[index] === 'settled' || this.#releases.takeBack(handOut));
+      }
+      return results.map((settled) => settled === 'settled');
+    });
+  }
+
   async #each(
     topic: string,
     group: string,
@@ -126,7 +160,11 @@ export class Pull {
     const ids: DeliveryId[] = [];
     const read = receipts.map((receipt) => {
       const id = readReceipt(mark, receipt);
-      if (typeof id !== 'string') ids.push(id);
+      if (typeof id === 'string') return id;
+      // Without a release before it a receipt is what names its place.
+      const handOut = id.releases === 0 ? receipt : receiptOf(mark, id);
+      if (id.releases !== this.#releases.of(handOut)) return 'foreign';
+      ids.push(id);
       return id;
     });
     const done = ids.length === 0 ? [] : await work(subscription, ids);
@@ -164,6 +202,16 @@ export class Pull {
     }
     return mark;
   }
+}
+
+/** How many of them, from the first on, have bodies of so many bytes together; at least one. */
+function countWithin(deliveries: Delivery[], bytesMax: number): number {
+  let bytes = 0;
+  for (const [index, { message }] of deliveries.entries()) {
+    bytes += message.body.json === undefined ? message.body.bytes.length : Buffer.byteLength(message.body.json);
+    if (bytes > bytesMax && index > 0) return index;
+  }
+  return deliveries.length;
 }
 
 function resultOf({ error = 'nack', delayMs, deadLetter, release }: PullFailure): DeliveryResult {

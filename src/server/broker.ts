@@ -107,7 +107,7 @@ export class Broker {
     this.relay = this.#makeRelay();
     this.relay.events.on('removed', ({ topic, group }) => this.#removeQueue(topic, group));
     this.schedule = new ScheduleLoop(store.schedule, this.relay, this.clock, logger);
-    this.pull = new Pull((topic, group) => this.relay.owned(topic, group), this.clock);
+    this.pull = new Pull((topic, group) => this.relay.owned(topic, group), this.clock, settings.receiveBytesMax);
     const onOpened = (producer: string) => this.checks.revive(producer);
     this.streams = producerStreams(settings, store, { nodeId: this.id, clock: this.clock, logger, onOpened });
     this.checks = this.#makeChecks();

@@ -55,6 +55,46 @@ describe('pull', () => {
     ]);
   });
 
+  test('a release that comes twice does not end the try after it', async () => {
+    const made = await scene(['1']);
+    const { topic, group } = made;
+    const [first] = await receive(made);
+    const release = () => pull.nack(topic, group, [first!.receipt], { release: true });
+    expect(problems(await release())).toEqual([undefined]);
+    const [second] = await receive(made);
+    expect([second!.delivery.attempt, made.name(second!.delivery)]).toEqual([1, '1']);
+    expect(second!.receipt).not.toBe(first!.receipt);
+    expect(problems(await release())).toEqual(['receipt-expired']);
+    expect(problems(await pull.ack(topic, group, [first!.receipt]))).toEqual(['receipt-expired']);
+    expect(problems(await pull.nack(topic, group, [second!.receipt], { release: true }))).toEqual([undefined]);
+    const [third] = await receive(made);
+    expect(problems(await pull.ack(topic, group, [first!.receipt, second!.receipt, third!.receipt]))).toEqual([
+      'receipt-expired',
+      'receipt-expired',
+      undefined,
+    ]);
+  });
+
+  test('an answer is bounded in bytes: what is beyond comes with the next one, its attempt uncounted', async () => {
+    const small = new Pull((topic, group) => node.owned(topic, group), world.clock, 2);
+    const made = await scene(['1', '2', '3', '4', '5']);
+    const names: string[] = [];
+    for (let answers = 0; names.length < 5 && answers < 20; answers += 1) {
+      const request = { max: 10, visibilityMs: 30_000, waitMs: 0 };
+      const received = await small.receive(made.topic, made.group, request);
+      const bytes = received.map(({ delivery }) => delivery.message.body.json!.length);
+      expect(received.length === 1 || bytes.reduce((sum, one) => sum + one, 0) <= 2).toBe(true);
+      expect(received.map(({ delivery }) => delivery.attempt)).toEqual(received.map(() => 1));
+      names.push(...received.map(({ delivery }) => made.name(delivery)));
+      await small.ack(
+        made.topic,
+        made.group,
+        received.map(({ receipt }) => receipt),
+      );
+    }
+    expect(names.sort()).toEqual(['1', '2', '3', '4', '5']);
+  });
+
   test("another subscription's receipt is never taken for its own", async () => {
     const [made, other] = [await scene(['1']), await scene(['1'])];
     const [received] = await receive(made);
@@ -104,9 +144,11 @@ describe('pull', () => {
   test('a receipt names its try', () => {
     const mark = receiptMark('orders', 'billing');
     const id = { shard: 255, offset: Number.MAX_SAFE_INTEGER, attempt: 100, generation: 7 };
-    expect(readReceipt(mark, receiptOf(mark, id))).toEqual(id);
+    for (const releases of [0, 3]) {
+      expect(readReceipt(mark, receiptOf(mark, id, releases))).toEqual({ ...id, releases });
+    }
     expect(readReceipt(receiptMark('orders', 'stock'), receiptOf(mark, id))).toBe('foreign');
-    for (const bad of ['', mark, `${mark}~1~2~3`, `${mark}~1~2~3~4~5`, `${mark}~1~2~3~-4`]) {
+    for (const bad of ['', mark, `${mark}~1~2~3`, `${mark}~1~2~3~4~5~6`, `${mark}~1~2~3~-4`]) {
       expect(readReceipt(mark, bad)).toBe('malformed');
     }
   });
