@@ -26,7 +26,8 @@ export class ProducerDirectory {
     private readonly askers: readonly ProducerAsker[],
     cacheMs: number,
   ) {
-    this.#rows = new LRUCache({ max: rowsMax, ttl: cacheMs });
+    // As in the catalog's caches: a bound by `max` would take the memory of all rows before the first one.
+    this.#rows = new LRUCache({ maxSize: rowsMax, sizeCalculation: () => 1, ttl: cacheMs });
   }
 
   async find(name: string): Promise<AskableProducer> {

@@ -17,7 +17,9 @@ export class CatalogCache<Row extends object> {
     rowsMax = 10_000,
     ttlMs = 5_000,
   ) {
-    this.#rows = new LRUCache({ max: rowsMax, ttl: ttlMs, ttlResolution: ttlMs / 10 });
+    // A bound by `max` would take the memory of all rows, and a millisecond, before the first one.
+    const bound = { maxSize: rowsMax, sizeCalculation: () => 1 };
+    this.#rows = new LRUCache({ ...bound, ttl: ttlMs, ttlResolution: ttlMs / 10 });
   }
 
   /** The row as last seen; null when it must be loaded first. Lets a hot path go on without waiting. */
