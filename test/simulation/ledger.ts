@@ -125,7 +125,9 @@ export class Ledger {
     this.#checkAttempts(of, begun, what);
     if (begun.orderingKey !== undefined) this.#checkOrder(of, begun, begun.orderingKey, what);
     of.working.add(begun);
-    const inHand = [...of.working].filter((each) => this.#isHeld(each)).length;
+    // A seek forgets what was given out before it.
+    const ofNow = [...of.working].filter(({ generation }) => generation === begun.generation);
+    const inHand = ofNow.filter((each) => this.#isHeld(each)).length;
     if (inHand > of.config.maxInFlight)
       this.violate('bound', `${what}: ${inHand} in hand, ${of.config.maxInFlight} allowed`);
     return begun;

@@ -55,7 +55,7 @@ const end = ({ settledAbove, settledOffset }: LaneCursor): number =>
 export const mutations: Mutation[] = [
   {
     name: 'a settlement is not fenced by its epoch',
-    from: 60,
+    from: 10,
     finds: ['duplicate-without-cause', 'order-broken', 'lost', 'stuck', 'attempts'],
     store: settling((settlement, tables) => {
       const { epoch } = tables.subscription(settlement.topic, settlement.group)!.subscription;
@@ -114,6 +114,7 @@ export const mutations: Mutation[] = [
   },
   {
     name: 'a stored delivery goes before the log below it is read',
+    from: 70,
     finds: ['order-broken'],
     apply: replacing(
       OrderGate.prototype,
@@ -235,7 +236,7 @@ export const mutations: Mutation[] = [
   },
   {
     name: 'a stale owner goes on to use the engine',
-    from: 180,
+    from: 120,
     finds: ['order-broken', 'duplicate-without-cause'],
     apply: answering(SubscriptionRelay.prototype, 'holds', () => true),
   },
