@@ -31,10 +31,14 @@ export class Lane<Load extends Sized> {
   /** Mean time of a batch, tries included. */
   #batchMs = 0;
 
-  /** @param send ends when the batch is done with; does not reject */
+  /**
+   * @param send ends when the batch is done with; does not reject
+   * @param spreads whether several batches under way at once are worth their cost
+   */
   constructor(
     private readonly send: (batch: Load[]) => Promise<void>,
     private readonly bounds: LaneBounds,
+    private readonly spreads: () => boolean = () => true,
   ) {}
 
   add(load: Load): void {
@@ -59,7 +63,8 @@ export class Lane<Load extends Sized> {
   #begin(): void {
     while (this.#inFlight < this.bounds.inFlightMax && this.#waiting.size > 0) {
       const live = this.#waiting.size + this.#loadsInFlight;
-      const batches = Math.max(1, Math.min(this.bounds.inFlightMax, Math.floor(live / loadsMin)));
+      const batchesMax = this.spreads() ? this.bounds.inFlightMax : 1;
+      const batches = Math.max(1, Math.min(batchesMax, Math.floor(live / loadsMin)));
       const paceMs = batches > 1 ? Math.min(paceMsMax, this.#batchMs / batches) : 0;
       const waitMs = this.#lastBegunAt + paceMs - performance.now();
       if (this.#inFlight > 0 && waitMs > 0) return this.#beginIn(waitMs);

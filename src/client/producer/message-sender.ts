@@ -22,7 +22,8 @@ export class MessageSender {
     private readonly caller: Caller,
     private readonly settings: SendSettings,
   ) {
-    this.#gatherer = new Gatherer((contents, options) => this.#tryBatch(contents, options), settings);
+    const tryBatch = (contents: readonly Content[], options: TryOptions) => this.#tryBatch(contents, options);
+    this.#gatherer = new Gatherer(tryBatch, settings, () => caller.isSerial !== true);
   }
 
   get counts(): SendCounts {

@@ -45,7 +45,8 @@ export class TransactionSender implements TransactionCalls {
   ) {
     const settings = completeSendSettings(options);
     this.#settings = settings;
-    this.#prepares = new Gatherer((contents, options) => this.#tryBatch(contents, options), settings);
+    const spreads = (): boolean => caller.isSerial !== true;
+    this.#prepares = new Gatherer((contents, options) => this.#tryBatch(contents, options), settings, spreads);
     this.#resolutions = new Gatherer((contents, options) => this.#tryBatch(contents, options), settings);
   }
 

@@ -127,11 +127,15 @@ export class HalfboxClientCore {
   #makeWay(): Way {
     const { options } = this;
     if (options.embedded) {
+      const broker = (): HalfboxBroker => this.#embedded();
       const caller: Caller = {
-        call: (call) => this.#embedded().caller.call(call),
-        close: () => this.#embedded().caller.close(),
+        call: (call) => broker().caller.call(call),
+        close: () => broker().caller.close(),
+        get isSerial() {
+          return broker().caller.isSerial === true;
+        },
       };
-      return { caller, broker: () => this.#embedded() };
+      return { caller, broker };
     }
     if (!options.endpoints) throw new TypeError('HalfboxClientModule: give endpoints, or embedded: true');
     const { endpoints, apiKey, connection } = options;

@@ -10,10 +10,11 @@ describe('Lane', () => {
     lane = laneOf(2);
   });
 
-  const laneOf = (inFlightMax: number) =>
+  const laneOf = (inFlightMax: number, spreads = true) =>
     new Lane<{ size: number; bytes: number }>(
       (batch) => new Promise((end) => sent.push({ sizes: batch.map(({ size }) => size), end })),
       { batchItemsMax: 1_000, batchBytesMax: 1_000_000, inFlightMax },
+      () => spreads,
     );
 
   const add = (count: number): void => {
@@ -54,6 +55,13 @@ describe('Lane', () => {
     }
     expect(sentSizes()).toEqual([64, 64]);
     expect(begun[1]! - begun[0]!).toBeGreaterThan(1);
+  });
+
+  it('spreads nothing where that is not worth its cost', async () => {
+    lane = laneOf(2, false);
+    add(500);
+    await nextTurn();
+    expect(sentSizes()).toEqual([500]);
   });
 
   it('sends all of it in one batch where only one may be under way', async () => {
