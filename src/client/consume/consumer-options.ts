@@ -4,6 +4,7 @@ import type { HalfboxClient } from '../broker/halfbox-client.js';
 import type { SubscriptionSettings } from '../contract.js';
 import type { Handler } from './delivery-context.js';
 import { toError } from './failure.js';
+import { assertBetween } from '../../message/assert-between.js';
 
 /** Where something went wrong: `handle` is the application's handler, the others are calls to a broker. */
 export interface ConsumeFailure {
@@ -95,12 +96,12 @@ export function completeConsumerOptions<Body>(options: ConsumerOptions<Body>): C
     onError: options.onError ?? warnOfFailure,
     onRecovered: options.onRecovered ?? (() => undefined),
   };
-  within('visibilityMs', complete.visibilityMs, bounds.visibilityMsMin, bounds.visibilityMsMax);
-  within('waitMs', complete.waitMs, 0, bounds.waitMsMax);
-  within('batchMax', complete.batchMax, 1, bounds.receiveMax);
-  within('prefetchMax', complete.prefetchMax, 0, 100_000);
-  within('startMs', complete.startMs, 0, Number.MAX_SAFE_INTEGER);
-  within('handlerMsMax', complete.handlerMsMax, 1, Number.MAX_SAFE_INTEGER);
+  assertBetween('visibilityMs', complete.visibilityMs, bounds.visibilityMsMin, bounds.visibilityMsMax);
+  assertBetween('waitMs', complete.waitMs, 0, bounds.waitMsMax);
+  assertBetween('batchMax', complete.batchMax, 1, bounds.receiveMax);
+  assertBetween('prefetchMax', complete.prefetchMax, 0, 100_000);
+  assertBetween('startMs', complete.startMs, 0, Number.MAX_SAFE_INTEGER);
+  assertBetween('handlerMsMax', complete.handlerMsMax, 1, Number.MAX_SAFE_INTEGER);
   if (complete.broadcasting !== false && complete.subscription === false) {
     throw new RangeError('broadcasting needs a subscription of its own: it excludes `subscription: false`');
   }
@@ -111,8 +112,8 @@ export function completeConsumerOptions<Body>(options: ConsumerOptions<Body>): C
 export function checkConsuming({ topic, group, concurrency, ordered, stopMs }: Consuming<never>): void {
   if (!topicPattern.test(topic)) throw new RangeError(`'${topic}' is no topic`);
   if (!groupPattern.test(group)) throw new RangeError(`'${group}' is no name of a group`);
-  within('stopMs', stopMs ?? 0, 0, Number.MAX_SAFE_INTEGER);
-  within('concurrency', concurrency ?? 1, 1, 10_000);
+  assertBetween('stopMs', stopMs ?? 0, 0, Number.MAX_SAFE_INTEGER);
+  assertBetween('concurrency', concurrency ?? 1, 1, 10_000);
   if (ordered === true && concurrency !== undefined && concurrency !== 1) {
     throw new RangeError(`ordered handles one message at a time: it excludes concurrency ${concurrency}`);
   }
@@ -151,9 +152,4 @@ export function tellRecovered({
 /** What an operator sees where the application does not listen. */
 export function warnOfFailure(error: Error, { during, topic, group }: ConsumeFailure): void {
   process.emitWarning(`${topic}/${group}: ${during}: ${error.message}`, { type: 'HalfboxConsumerWarning' });
-}
-
-function within(name: string, value: number, min: number, max: number): void {
-  if (Number.isInteger(value) && value >= min && value <= max) return;
-  throw new RangeError(`${name} is ${value}, and must be a whole number from ${min} to ${max}`);
 }

@@ -13,6 +13,7 @@ import { InHand } from './in-hand.js';
 import { ServerFenceRows } from './server-fence-rows.js';
 import { SqliteFenceRows } from './sqlite-fence-rows.js';
 import { reached } from '../../message/step.js';
+import { assertBetween } from '../../message/assert-between.js';
 
 const dayMs = 24 * 3_600_000;
 /** Rows deleted in one transaction. */
@@ -195,8 +196,4 @@ export class Fence implements Answerer, BackgroundService {
 function answerOf(outcome: Outcome | undefined): Answer {
   if (outcome === undefined) return 'unknown';
   return outcome === 'committed' ? 'commit' : 'rollback';
-}
-
-function assertBetween(name: string, value: number, min: number, max: number): void {
-  if (!(value >= min && value <= max)) throw new RangeError(`${name}: ${value} is not within ${min}..${max}`);
 }

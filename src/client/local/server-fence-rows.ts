@@ -63,6 +63,7 @@ export class ServerFenceRows implements FenceRows {
   async close(): Promise<void> {
     const opening = this.#opening;
     this.#opening = undefined;
+    // Whoever opened it was told why it could not be: there is nothing to close.
     const dataSource = await opening?.catch(() => undefined);
     await dataSource?.destroy();
   }

@@ -1,3 +1,5 @@
+import { assertBetween } from '../../message/assert-between.js';
+
 /** Bounds of one send. */
 export interface SendOptions {
   /** Bound of everything: waiting for room, tries, and the waits between them. Default 10,000. */
@@ -47,9 +49,7 @@ export function completeSendSettings(options: SendSettingOptions): SendSettings 
     if (value === undefined) continue;
     const min = name === 'retries' ? 0 : 1;
     const max = name === 'batchItemsMax' ? sendDefaults.batchItemsMax : 2 ** 31 - 1;
-    if (!Number.isInteger(value) || value < min || value > max) {
-      throw new RangeError(`${name} is ${value}: expected a whole number from ${min} to ${max}`);
-    }
+    assertBetween(name, value, min, max);
     settings[name] = value;
   }
   return settings;

@@ -15,6 +15,7 @@ import { doneKey, type InboxMessage, type OnceOptions } from './done-key.js';
 import { InboxBusy } from './inbox-errors.js';
 import { InboxRows } from './inbox-rows.js';
 import { reached } from '../../../message/step.js';
+import { assertBetween } from '../../../message/assert-between.js';
 
 export interface InboxOptions {
   /**
@@ -209,9 +210,4 @@ function isPassing(error: unknown): boolean {
     code?: unknown;
   };
   return errno === 1213 || code === '40P01' || code === '40001';
-}
-
-function assertBetween(name: string, value: number, min: number, max: number): void {
-  if (Number.isInteger(value) && value >= min && value <= max) return;
-  throw new RangeError(`${name} is ${value}: expected a whole number from ${min} to ${max}`);
 }

@@ -2,6 +2,7 @@ import { newId } from '../../../message/message-id.js';
 import { doneKey, type InboxMessage, type OnceOptions } from './done-key.js';
 import { InboxBusy, InboxClaimLost } from './inbox-errors.js';
 import type { Once } from './inbox.js';
+import { assertBetween } from '../../../message/assert-between.js';
 
 /** What is used of Redis: ioredis' `Redis` and `Cluster` have it. */
 export interface InboxRedis {
@@ -67,10 +68,8 @@ export class RedisInbox {
     claimMs = 60_000,
     prefix = 'halfbox:inbox:',
   }: RedisInboxOptions) {
-    for (const [name, value] of Object.entries({ retentionMs, claimMs })) {
-      if (!Number.isInteger(value) || value < 1_000)
-        throw new RangeError(`${name} is ${value}: expected at least 1000`);
-    }
+    assertBetween('retentionMs', retentionMs, 1_000, Number.MAX_SAFE_INTEGER);
+    assertBetween('claimMs', claimMs, 1_000, Number.MAX_SAFE_INTEGER);
     this.#redis = redis;
     this.#retentionMs = retentionMs;
     this.#claimMs = claimMs;

@@ -9,6 +9,7 @@ import { ForwardedBatch, type OutboxSender } from './forwarded-batch.js';
 import { Lease } from './lease.js';
 import type { Outbox } from './outbox.js';
 import { OutboxRows, type WaitingRow } from './outbox-rows.js';
+import { assertBetween } from '../../../message/assert-between.js';
 
 export interface OutboxForwarderOptions {
   dataSource: DataSource;
@@ -165,7 +166,7 @@ export class OutboxForwarder implements BackgroundService {
     try {
       await this.#whileRenewing(batch.forward(rows));
     } catch (error) {
-      // What this instance cannot reach another one may.
+      // What this instance cannot reach another one may. Where giving it up fails too, the lease ends by itself.
       await this.#lease.release().catch(() => undefined);
       throw error;
     }
@@ -190,7 +191,9 @@ export class OutboxForwarder implements BackgroundService {
 
   /** A send may take longer than the lease. */
   async #whileRenewing(work: Promise<void>): Promise<void> {
-    const renewal = setInterval(() => void this.#lease.take().catch(() => undefined), this.#options.leaseMs / 3);
+    // A renewal that fails is followed by the next one; without any the lease ends, and another instance sends the same ids.
+    const renew = () => void this.#lease.take().catch(() => undefined);
+    const renewal = setInterval(renew, this.#options.leaseMs / 3);
     try {
       await work;
     } finally {
@@ -210,9 +213,4 @@ function batchOf(waiting: readonly WaitingRow[], bytesMax: number): WaitingRow[]
     return false;
   });
   return end === -1 ? [...waiting] : waiting.slice(0, end);
-}
-
-function assertBetween(name: string, value: number, min: number, max: number): void {
-  if (Number.isInteger(value) && value >= min && value <= max) return;
-  throw new RangeError(`${name} is ${value}: expected a whole number from ${min} to ${max}`);
 }
