@@ -1,10 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { mutations } from './mutations.js';
 import { simulate } from './simulation.js';
 
 /**
  * The command of the simulation. `--seed S` runs one seed and prints its trace; `--seeds N` runs N, from `--from F` on
- * (default 1); `--minutes M` runs for so long; `--mutations` shows in how many seeds each defect is found that is put in
+ * (default 1); `--minutes M` runs for so long; `--jobs J` shares that among J processes; `--mutations` shows in how many seeds each defect is found that is put in
  * on purpose. It fails where an invariant was broken.
  */
 const { values } = parseArgs({
@@ -13,6 +15,7 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     from: { type: 'string', default: '1' },
     minutes: { type: 'string' },
+    jobs: { type: 'string', default: '1' },
     mutations: { type: 'boolean', default: false },
   },
 });
@@ -23,6 +26,7 @@ const mutationSeedsMax = 200;
 
 if (values.mutations) await findMutations();
 else if (values.seed !== undefined && values.seeds === undefined) await replay(Number(values.seed));
+else if (Number(values.jobs) > 1) await share(Number(values.jobs));
 else await search(Number(values.from), Number(values.seeds ?? (values.minutes === undefined ? 1_000 : Infinity)));
 
 async function replay(seed: number): Promise<void> {
@@ -68,6 +72,24 @@ async function search(from: number, count: number): Promise<void> {
   tell();
   for (const [invariant, seeds] of broken) console.log(`${invariant}: in ${seeds} seeds`);
   if (totals.failed > 0) process.exitCode = 1;
+}
+
+/** Runs parts of the seeds in processes of their own. */
+async function share(jobs: number): Promise<void> {
+  const { seeds = '1000', from, minutes } = values;
+  // By time, each has seeds enough that it never meets those of the next.
+  const each = minutes === undefined ? Math.ceil(Number(seeds) / jobs) : 10_000_000;
+  const ended = Array.from({ length: jobs }, async (_, job) => {
+    const args = [
+      '--from',
+      String(Number(from) + job * each),
+      ...(minutes === undefined ? [] : ['--minutes', minutes]),
+    ];
+    const child = spawn(process.execPath, [process.argv[1]!, ...args, '--seeds', String(each)], { stdio: 'inherit' });
+    const [code] = (await once(child, 'exit')) as [number | null];
+    if (code !== 0) process.exitCode = 1;
+  });
+  await Promise.all(ended);
 }
 
 async function findMutations(): Promise<void> {
