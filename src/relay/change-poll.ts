@@ -18,6 +18,11 @@ export class ChangePoll {
     private readonly nodeId: string,
   ) {}
 
+  /** Changes count from now on: to be called before the first claim, whose answer may be lost long before the first run. */
+  begin(now: number): void {
+    this.#since = now - overlapMs;
+  }
+
   async runOnce(now: number): Promise<void> {
     const since = this.#since ?? now - overlapMs;
     for (const { topic, group, owner, epoch, changedAt } of await this.store.changedSince(since, changesMax)) {

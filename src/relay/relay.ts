@@ -108,6 +108,7 @@ export class Relay {
   async start(): Promise<void> {
     await this.#lease.renew();
     this.#unlisten = this.options.wakeChannel?.onWake((wake) => this.#onWake(wake)) ?? ((): void => {});
+    this.#changePoll.begin(this.options.clock.now());
     await this.#assignment.runOnce(this.options.clock.now());
     for (const service of [this.#due, ...Object.values(this.#loops)]) service.start();
   }
