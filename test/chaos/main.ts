@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import type { Step } from '../../src/message/step.js';
 import { runChain } from './chain.js';
+import { countFlushes } from './flushes.js';
 import { allSteps, applies, planOf } from './plan.js';
 import { table } from './report.js';
 import { appendResults, readResults } from './results.js';
@@ -25,6 +26,7 @@ interface Options {
   lanes: string;
   results: string;
   report?: true;
+  flushes?: true;
   keep?: true;
 }
 
@@ -39,6 +41,7 @@ const options = new Command('chaos')
   .option('--lanes <n>', 'chains at once', '2')
   .option('--results <file>', 'where results are added', '.chaos/results.jsonl')
   .option('--report', 'print the table of the results file and end')
+  .option('--flushes', 'count flushes per acknowledged batch and end')
   .option('--keep', 'keep the folders of the chains')
   .parse()
   .opts<Options>();
@@ -129,6 +132,11 @@ async function main(): Promise<number> {
   const servers = await provideServers();
   try {
     const folder = mkdtempSync(join(tmpdir(), 'halfbox-chaos-'));
+    if (options.flushes) {
+      for (const store of options.stores)
+        console.log(await countFlushes(servers, join(folder, `flushes-${store}`), store));
+      return 0;
+    }
     return await new Run(servers, folder, commit).all(plannedChains(options));
   } finally {
     await servers.stop();

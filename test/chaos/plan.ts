@@ -23,7 +23,7 @@ const atStart = new Set<Step>(['migrate.mid', 'lease.acquired', 'lease.recovered
 const inConsumer = /^client\.(inbox|consumer)\./;
 /** How often a step is reached before the process dies, at most; the others up to 12 times. */
 const seldom: Partial<Record<Step, number>> = {
-  'migrate.mid': 40,
+  'migrate.mid': 30,
   'queue.adopted': 1,
   'lease.acquired': 7,
   'lease.recovered': 7,

@@ -61,11 +61,13 @@ export class Case {
   readonly answersOf = new Map<string, Written<ProducerEntry>[]>();
   readonly fates: Fate[] = [];
   readonly fateOf = new Map<string, Fate>();
+  readonly #got: Set<string>;
 
   constructor(readonly evidence: Evidence) {
     const last = evidence.images.at(-1);
     if (!last) throw new Error('nothing was read of the store');
     this.last = last;
+    this.#got = new Set(evidence.consumer.flatMap((entry) => (entry.kind === 'got' ? [entry.id] : [])));
     for (const image of evidence.images) this.#take(image);
     for (const entry of evidence.producer) {
       const answers = this.answersOf.get(entry.order);
@@ -122,11 +124,12 @@ export class Case {
     const isKnown = answers.includes('prepared') || (transaction !== undefined && this.statesOf.has(transaction));
     if (isKnown) return ['must', 'its producer answers check-backs with commit'];
     // No call was answered, and what one of them did is for the store to say.
-    return this.#isInLog(order) ? ['must', 'the store took it'] : ['never', 'the store did not take it'];
+    return this.#wasTaken(order) ? ['must', 'the store took it'] : ['never', 'the store did not take it'];
   }
 
-  #isInLog(order: string): boolean {
+  /** All messages of a call are taken or none; where retention has deleted them since, a consumer tells. */
+  #wasTaken(order: string): boolean {
     const intended = this.answersOf.get(order)!.find(({ kind }) => kind === 'intended') as Written<Intended>;
-    return intended.messages.some(({ id }) => this.placesOf.has(id));
+    return intended.messages.some(({ id }) => this.placesOf.has(id) || this.#got.has(id));
   }
 }
