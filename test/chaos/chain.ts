@@ -1,5 +1,6 @@
 import type { Audit } from './audit/audit.js';
-import type { Finding, Invariant } from './audit/evidence.js';
+import { resultsOf, type Blow } from './attribution.js';
+import type { Finding } from './audit/evidence.js';
 import { Observer } from './observer.js';
 import type { PlannedKill } from './plan.js';
 import type { StepTaken } from './preload/kill-switch.js';
@@ -63,7 +64,11 @@ export async function runChain(
     const left = await chain.rest();
     const found = await observer.audit();
     if (left.length > 0) tell(`${left.length} things do not move any more: ${left.slice(0, 5).join('; ')}`);
-    const results = resultsOf(options, chain.kills, found, version);
+    const blows = chain.kills.map(({ planned: { step, nth }, taken: { at }, recoveryMs }): Blow => ({
+      ...{ step, nth, at },
+      ...(recoveryMs !== undefined && { recoveryMs }),
+    }));
+    const results = resultsOf(options, blows, found, version);
     const durationMs = Date.now() - startedAt;
     return { results, findings: found.findings, looked: found.looked, notHit: chain.notHit, durationMs };
   } finally {
@@ -182,37 +187,4 @@ class Chain {
     this.tell(`after ${kill.planned.step} not all consumers were served within ${servedMsMax} ms`);
     kill.recoveryMs = servedMsMax;
   }
-}
-
-/** Breaches that are seen at the second of two moments; the others are dated when what they are about began. */
-const seenLater = new Set<Invariant>(['order', 'offsets', 'duplicate']);
-
-function resultsOf(
-  { store, engine, seed }: SceneOptions,
-  kills: readonly Kill[],
-  found: Audit,
-  { commit }: { commit: string },
-): Result[] {
-  const results = kills.map(({ planned: { step, nth }, taken: { at }, recoveryMs }): Result => {
-    const result: Result = {
-      ...{ step, store, engine, seed, nth, commit, date: new Date(at).toISOString() },
-      findings: {},
-      duplicates: {},
-    };
-    if (recoveryMs !== undefined) result.recoveryMs = recoveryMs;
-    return result;
-  });
-  // Without a kill there is nothing that a breach belongs to.
-  if (results.length === 0) return results;
-  const before = (at: number): number => kills.findLastIndex(({ taken }) => taken.at <= at);
-  for (const { invariant, at } of found.findings) {
-    const index = seenLater.has(invariant) ? before(at) : kills.findIndex(({ taken }) => taken.at >= at);
-    const { findings } = results.at(index)!;
-    findings[invariant] = (findings[invariant] ?? 0) + 1;
-  }
-  for (const { cause, causedAt } of found.duplicates) {
-    const { duplicates } = results.at(before(causedAt))!;
-    duplicates[cause] = (duplicates[cause] ?? 0) + 1;
-  }
-  return results;
 }

@@ -7,6 +7,8 @@ import { Command } from 'commander';
 import type { Step } from '../../src/message/step.js';
 import { runChain } from './chain.js';
 import { countFlushes } from './flushes.js';
+import { allFaults } from './faults/all-faults.js';
+import { runFaults, type FaultsOptions } from './faults/run-faults.js';
 import { allSteps, applies, planOf } from './plan.js';
 import { table } from './report.js';
 import { appendResults, readResults } from './results.js';
@@ -17,7 +19,7 @@ import type { EngineName } from './topology.js';
 const list = (value: string): string[] => value.split(',');
 
 interface Options {
-  seeds: string;
+  seeds?: string;
   seed: string;
   steps: Step[];
   stores: StoreName[];
@@ -25,6 +27,8 @@ interface Options {
   minutes: string;
   lanes: string;
   results: string;
+  faults?: string[] | true;
+  rounds: string;
   report?: true;
   flushes?: true;
   keep?: true;
@@ -32,7 +36,7 @@ interface Options {
 
 const options = new Command('chaos')
   .description('kills real processes at every durable step, and audits what is left')
-  .option('--seeds <n>', 'chains on each store with each engine', '20')
+  .option('--seeds <n>', 'chains on each store with each engine (default: 20), or runs of each fault (default: 1)')
   .option('--seed <n>', 'the first seed', '1')
   .option('--steps <names>', 'only these steps', list, allSteps)
   .option('--stores <names>', 'sqlite, mariadb', list, ['sqlite', 'mariadb'])
@@ -40,6 +44,8 @@ const options = new Command('chaos')
   .option('--minutes <n>', 'begin no chain after so many minutes', 'Infinity')
   .option('--lanes <n>', 'chains at once', '2')
   .option('--results <file>', 'where results are added', '.chaos/results.jsonl')
+  .option('--faults [names]', 'instead of kills at steps: these faults around brokers, or all of them', list)
+  .option('--rounds <n>', 'how often each fault strikes one store', '20')
   .option('--report', 'print the table of the results file and end')
   .option('--flushes', 'count flushes per acknowledged batch and end')
   .option('--keep', 'keep the folders of the chains')
@@ -53,7 +59,7 @@ interface PlannedChain {
 }
 
 /** All places with one seed before the next seed, so that a run that is cut short has the same number everywhere. */
-function plannedChains({ seed: first, seeds, stores, engines }: Options): PlannedChain[] {
+function plannedChains({ seed: first, seeds = '20', stores, engines }: Options): PlannedChain[] {
   return Array.from({ length: Number(seeds) }, (_, index) => Number(first) + index).flatMap((seed) =>
     stores.flatMap((store) => engines.map((engine) => ({ store, engine, seed }))),
   );
@@ -122,9 +128,21 @@ class Run {
   }
 }
 
+function faultsOptions(names: string[]): FaultsOptions {
+  const { stores, engines, results, keep = false, seed, seeds = '1', rounds, minutes, lanes } = options;
+  return {
+    ...{ names, stores, engines, results, keep },
+    seed: Number(seed),
+    seeds: Number(seeds),
+    rounds: Number(rounds),
+    minutes: Number(minutes),
+    lanes: Number(lanes),
+  };
+}
+
 async function main(): Promise<number> {
   if (options.report) {
-    console.log(table(readResults(options.results), allSteps));
+    console.log(table(readResults(options.results), [...allSteps, ...allFaults.map(({ name }) => name)]));
     return 0;
   }
   const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -136,6 +154,10 @@ async function main(): Promise<number> {
       for (const store of options.stores)
         console.log(await countFlushes(servers, join(folder, `flushes-${store}`), store));
       return 0;
+    }
+    if (options.faults) {
+      const names = options.faults === true ? [] : options.faults;
+      return await runFaults(faultsOptions(names), { servers, folder, commit });
     }
     return await new Run(servers, folder, commit).all(plannedChains(options));
   } finally {

@@ -58,6 +58,13 @@ export class Observer {
     }
   }
 
+  /** The store's server was started anew: what is read from now on is read over a new connection. */
+  async reconnect(): Promise<void> {
+    const store = this.#store;
+    this.#store = undefined;
+    await store?.close().catch(() => undefined);
+  }
+
   /** Audits everything since the scene began. */
   async audit(): Promise<Audit> {
     await this.look();
@@ -82,10 +89,10 @@ export class Observer {
   }
 
   #causes(): Cause[] {
-    const kills = this.scene.kills.map(({ at, process, blockMs = 0 }): Cause => ({
+    const kills = this.scene.kills.map(({ at, process, blockMs = 0, victimPid }): Cause => ({
       at,
       until: at + blockMs + aftermathMs,
-      what: `${process} ${blockMs > 0 ? 'blocked' : 'killed'}`,
+      what: victimPid !== undefined ? 'server killed' : `${process} ${blockMs > 0 ? 'blocked' : 'killed'}`,
     }));
     return [...kills, ...this.#lostLeases(), ...this.scene.disturbances];
   }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createConnection } from 'mysql2/promise';
 import { ChaosProcess } from './chaos-process.js';
+import { databasesOf, onServer, type StoreName } from './databases.js';
 import type { ConsumerEntry, SubscriptionName } from './facts.js';
 import { Journal, readJournal, type Written } from './journal.js';
 import type { Order, StepTaken } from './preload/kill-switch.js';
@@ -11,8 +11,6 @@ import { producers, subscriptionsOf, topics, type EngineName } from './topology.
 import { prepareApplicationDatabase } from './workload/database.js';
 import { BrokerHttp } from './workload/http.js';
 import { OtherSystem } from './workload/other-system.js';
-
-export type StoreName = 'sqlite' | 'mariadb';
 
 export interface SceneOptions {
   servers: ChaosServers;
@@ -31,6 +29,10 @@ export interface SceneOptions {
   preloads?: string[];
   /** Where brokers reach the store, when not at the server itself: through a proxy. */
   storeUrl?: (url: string) => string;
+  /** URL of the store, when it is to lie elsewhere than beside the applications' databases. */
+  storeAt?: string;
+  /** Where brokers reach check-back and push targets, when not at these themselves. */
+  targetUrl?: (url: string) => string;
   /** Producer's actors and the mean pause between two things that one of them does. Default 5 and 60 ms. */
   actors?: number;
   pauseMs?: number;
@@ -73,7 +75,8 @@ export class Scene {
     const { folder, servers, store, engine, brokers = 1 } = options;
     mkdirSync(folder, { recursive: true });
     const schema = `chaos_${randomBytes(6).toString('hex')}`;
-    const [storeUrl, shop, sink] = await databasesOf(store, servers.mysqlUrl, folder, schema);
+    const [besides, shop, sink] = await databasesOf(store, servers.mysqlUrl, folder, schema);
+    const storeUrl = options.storeAt ?? besides;
     await Promise.all([prepareApplicationDatabase(shop), prepareApplicationDatabase(sink)]);
     const ports: number[] = [];
     for (let count = 0; count < brokers + 2; count += 1) ports.push(await servers.freePort());
@@ -155,8 +158,7 @@ export class Scene {
 
   get subscriptions(): ReturnType<typeof subscriptionsOf> {
     const { check, push } = this.ports;
-    const [checkUrl, pushUrl] = [`http://127.0.0.1:${check}/`, `http://127.0.0.1:${push}/`];
-    return subscriptionsOf(this.options.engine, { checkUrl, pushUrl });
+    return subscriptionsOf(this.options.engine, { checkUrl: this.#target(check), pushUrl: this.#target(push) });
   }
 
   /** Makes topics, producers and subscriptions. */
@@ -171,7 +173,7 @@ export class Scene {
     const { shop, raw, mute } = producers;
     await put('/v1/producers/shop', shop);
     await put('/v1/producers/mute', mute);
-    const checkBack = { type: 'http', url: `http://127.0.0.1:${this.ports.check}/` };
+    const checkBack = { type: 'http', url: this.#target(this.ports.check) };
     this.#checkSecret = (await put('/v1/producers/raw', { ...raw, checkBack })).secret!;
   }
 
@@ -221,6 +223,11 @@ export class Scene {
     );
   }
 
+  #target(port: number): string {
+    const { targetUrl = (url) => url } = this.options;
+    return targetUrl(`http://127.0.0.1:${port}/`);
+  }
+
   #startWorkload(name: 'producer' | 'consumer', options: object, order: Order | undefined): ChaosProcess {
     return ChaosProcess.start({
       name,
@@ -234,31 +241,4 @@ export class Scene {
   }
 }
 
-export type { SubscriptionName };
-
-/** Addresses of three empty databases: the store's, and those of two applications. */
-async function databasesOf(
-  store: StoreName,
-  serverUrl: string,
-  folder: string,
-  schema: string,
-): Promise<[store: string, shop: string, sink: string]> {
-  if (store === 'sqlite')
-    return [`sqlite:${join(folder, 'halfbox.db')}`, join(folder, 'shop.db'), join(folder, 'sink.db')];
-  const urls = ['', '_shop', '_sink'].map((suffix) => {
-    const url = new URL(serverUrl);
-    url.pathname = `/${schema}${suffix}`;
-    return url.href;
-  });
-  await onServer(serverUrl, [`CREATE DATABASE ${schema}_shop`, `CREATE DATABASE ${schema}_sink`]);
-  return urls as [string, string, string];
-}
-
-async function onServer(url: string, statements: string[]): Promise<void> {
-  const connection = await createConnection({ uri: url, connectTimeout: 10_000 });
-  try {
-    for (const statement of statements) await connection.query(statement);
-  } finally {
-    await connection.end();
-  }
-}
+export type { StoreName, SubscriptionName };

@@ -19,7 +19,7 @@ interface ServerKind {
 }
 
 /** The files of `test/setup`, which are not part of the build. */
-const setup = <Module>(file: string): Promise<Module> =>
+export const setup = <Module>(file: string): Promise<Module> =>
   import(new URL(`../../../test/setup/${file}`, import.meta.url).href) as Promise<Module>;
 
 /** Finds or starts them in the way of `npm test`. */

@@ -44,19 +44,27 @@ export async function readVersion(url) {
 /** @param {string} program @param {string[]} [more] Further arguments; a later one wins. */
 async function startProgram(program, more = []) {
   const folder = temporaryFolder();
-  const data = join(folder, 'data');
   try {
-    await createDataFolder(program, data);
+    const { url, args } = await prepareMysql(program, folder);
+    return { url, stop: await startPrivateServer(program, [...args, ...more], folder, () => readVersion(url)) };
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/**
+ * Makes a server's data in a folder; answers its URL and the arguments that it is to be started with, as often as wanted.
+ * @param {string} program @param {string} folder
+ */
+export async function prepareMysql(program, folder) {
+  const data = join(folder, 'data');
+  await createDataFolder(program, data);
   const port = await freePort();
-  const url = `mysql://root@127.0.0.1:${port}/mysql`;
   const args = ['--no-defaults', ...asRoot(), `--datadir=${data}`, `--port=${port}`, '--bind-address=127.0.0.1'];
   args.push(`--socket=${join(folder, 'socket')}`, `--pid-file=${join(folder, 'pid')}`, `--tmpdir=${folder}`);
-  args.push(...settings, ...more);
-  return { url, stop: await startPrivateServer(program, args, folder, () => readVersion(url)) };
+  args.push(...settings);
+  return { url: `mysql://root@127.0.0.1:${port}/mysql`, args };
 }
 
 /** The server refuses to run as root unless told so. */

@@ -7,6 +7,8 @@ export interface Order {
   nth: number;
   /** Instead of dying: the event loop stands still for so long. */
   blockMs?: number;
+  /** Instead of dying: this process dies, a server that it works with. */
+  victimPid?: number;
 }
 
 /** Sent to a process that was started with this preload. */
@@ -27,12 +29,13 @@ const kills = openSync(process.env['CHAOS_KILLS']!, 'a');
 const hits: Record<string, number> = {};
 let order: Order | undefined = process.env['CHAOS_ORDER'] && JSON.parse(process.env['CHAOS_ORDER']);
 
-function carryOut({ step, nth, blockMs }: Order): void {
+function carryOut({ step, nth, blockMs, victimPid }: Order): void {
   const taken: StepTaken = { at: Date.now(), process: process.env['CHAOS_PROCESS']!, step, nth };
   if (blockMs !== undefined) taken.blockMs = blockMs;
+  if (victimPid !== undefined) taken.victimPid = victimPid;
   writeSync(kills, `${JSON.stringify(taken)}\n`);
   if (blockMs !== undefined) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, blockMs);
-  else process.kill(process.pid, 'SIGKILL');
+  else process.kill(victimPid ?? process.pid, 'SIGKILL');
 }
 
 stepChannel.subscribe((message) => {
