@@ -1,4 +1,4 @@
-import { Pool } from 'undici';
+import { Agent } from 'undici';
 import { BrokerUnreachable } from '../errors.js';
 import { boundCall } from './call-bound.js';
 import { bodyTextOf, type Call, type CallAnswer, type Caller } from './caller.js';
@@ -21,7 +21,7 @@ const answerBytesMaxDefault = 512 * 1024 * 1024;
 
 /** Calls one broker over HTTP, on connections that are kept open. */
 export class HttpCaller implements Caller {
-  readonly #pool: Pool;
+  readonly #agent: Agent;
   readonly #url: string;
   readonly #headers: Record<string, string>;
   readonly #headersWithBody: Record<string, string>;
@@ -34,7 +34,8 @@ export class HttpCaller implements Caller {
     this.#answerBytesMax = options.answerBytesMax ?? answerBytesMaxDefault;
     this.#headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
     this.#headersWithBody = { ...this.#headers, 'content-type': 'application/json' };
-    this.#pool = new Pool(url, {
+    // Not a pool: an agent closes connections that it made anew after it had lost all, where nothing needs them any more.
+    this.#agent = new Agent({
       connections: connectionsMax,
       connect: { timeout: connectTimeoutMs },
       // The bound of each call holds; undici's own of 300 s would cut longer ones.
@@ -50,7 +51,7 @@ export class HttpCaller implements Caller {
     const end = boundCall(call, (reason) => exchange.giveUp(reason));
     try {
       const headers = body === undefined ? this.#headers : this.#headersWithBody;
-      this.#pool.dispatch({ method, path, headers, ...(body !== undefined && { body }) }, exchange);
+      this.#agent.dispatch({ origin: this.#url, method, path, headers, ...(body !== undefined && { body }) }, exchange);
       const { status, text, retryAfterMs } = await exchange.answer;
       return { status, text, retryAfterMs, endpoint: this.#url };
     } catch (error) {
@@ -61,7 +62,7 @@ export class HttpCaller implements Caller {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#pool.close();
+    this.#closing ??= this.#agent.close();
     return this.#closing;
   }
 }
