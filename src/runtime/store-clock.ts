@@ -1,5 +1,4 @@
 import type { Clock } from '../message/clock.js';
-import { systemClock } from '../message/clock.js';
 import type { BackgroundService } from './background-service.js';
 import type { Logger } from './logger.js';
 import { Loop } from './loop.js';
@@ -7,7 +6,10 @@ import { Loop } from './loop.js';
 /** Samples whose round trip took longer say too little about the store's clock. */
 const roundTripMsMax = 1_000;
 
-/** The store's time on this node: the node's clock plus an offset that is sampled anew every interval (default 10 s). */
+/** Goes on evenly when somebody sets the time of day: what is due must not move by that until the next sample. */
+const steadyClock: Clock = { now: () => performance.timeOrigin + performance.now() };
+
+/** The store's time on this node: a clock of the node plus an offset that is sampled anew every interval (default 10 s). */
 export class StoreClock implements Clock, BackgroundService {
   private offsetMs = 0;
   private readonly loop: Loop;
@@ -16,7 +18,7 @@ export class StoreClock implements Clock, BackgroundService {
     private readonly store: { now(): Promise<number> },
     logger: Logger,
     intervalMs = 10_000,
-    private readonly local: Clock = systemClock,
+    private readonly local: Clock = steadyClock,
   ) {
     this.loop = new Loop(() => this.runOnce(), { name: 'store-clock', intervalMs, clock: local, logger });
   }

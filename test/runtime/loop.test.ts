@@ -119,3 +119,18 @@ test("the store's clock is followed, but for samples that took too long", async 
   await clock.runOnce();
   expect(clock.now()).toBe(local + 500);
 });
+
+test("the store's clock goes on evenly when the time of day is set", async () => {
+  const clock = new StoreClock({ now: () => Promise.resolve(1_000_000) }, silentLogger);
+  await clock.runOnce();
+  const timeOfDay = jest.spyOn(Date, 'now');
+  try {
+    for (const offMs of [600_000, -600_000]) {
+      timeOfDay.mockReturnValue(new Date().getTime() + offMs);
+      expect(clock.now()).toBeGreaterThanOrEqual(1_000_000);
+      expect(clock.now()).toBeLessThan(1_100_000);
+    }
+  } finally {
+    timeOfDay.mockRestore();
+  }
+});
