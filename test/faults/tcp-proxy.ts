@@ -8,6 +8,8 @@ interface Cut {
   /** Packets of clients that still pass. */
   packets: number;
   point: CutPoint;
+  /** Instead of a cut: what is on its way stays in the middle for so long and then goes on. */
+  holdMs?: number;
 }
 
 interface Link {
@@ -15,6 +17,10 @@ interface Link {
   server: Socket;
   /** The answer to the last packet is to be lost. */
   losesAnswer: boolean;
+  /** Until what is on its way in one direction goes on. */
+  held: { fromClient?: Promise<void> | undefined; fromServer?: Promise<void> | undefined };
+  /** The answer to the last packet is to be late. */
+  holdsAnswerMs?: number | undefined;
 }
 
 /** A TCP proxy before a server that cuts or holds connections at an exact place. For protocols where one side speaks at a time. */
@@ -51,6 +57,16 @@ export class TcpProxy {
   /** Lets `packets` packets of clients pass and cuts the connection at the one after them. */
   cutAt(packets: number, point: CutPoint): void {
     this.#cut = { packets, point };
+  }
+
+  /** Lets `packets` packets of clients pass; the one after them, or its answer, goes on only after `holdMs`. */
+  holdAt(packets: number, point: CutPoint, holdMs: number): void {
+    this.#cut = { packets, point, holdMs };
+  }
+
+  /** Whether a cut or a delay is still to come. */
+  get isArmed(): boolean {
+    return this.#cut !== undefined;
   }
 
   /** Takes a cut back that has not happened; answers whether it was still to come. */
@@ -95,7 +111,7 @@ export class TcpProxy {
       client.resetAndDestroy();
       return;
     }
-    const link: Link = { client, server: connect(this.port, this.host), losesAnswer: false };
+    const link: Link = { client, server: connect(this.port, this.host), losesAnswer: false, held: {} };
     this.#links.add(link);
     client.on('data', (data) => this.#fromClient(link, data));
     link.server.on('data', (data) => this.#fromServer(link, data));
@@ -112,16 +128,40 @@ export class TcpProxy {
     const cut = this.#cut;
     if (cut && cut.packets-- === 0) {
       this.#cut = undefined;
-      if (cut.point === 'before-server') return this.#sever(link);
-      link.losesAnswer = true;
+      const { point, holdMs } = cut;
+      if (holdMs !== undefined) {
+        if (point === 'before-server') this.#hold(link, 'fromClient', holdMs);
+        else link.holdsAnswerMs = holdMs;
+      } else if (point === 'before-server') return this.#sever(link);
+      else link.losesAnswer = true;
     }
-    link.server.write(data);
+    this.#pass(link, 'fromClient', () => link.server.write(data));
   }
 
   #fromServer(link: Link, data: Buffer): void {
     if (this.#isFrozen || !this.#links.has(link)) return;
-    if (link.losesAnswer) this.#sever(link);
-    else link.client.write(data);
+    if (link.losesAnswer) return this.#sever(link);
+    if (link.holdsAnswerMs !== undefined) {
+      this.#hold(link, 'fromServer', link.holdsAnswerMs);
+      link.holdsAnswerMs = undefined;
+    }
+    this.#pass(link, 'fromServer', () => link.client.write(data));
+  }
+
+  /** What comes from one side stays here for a while. */
+  #hold(link: Link, from: keyof Link['held'], holdMs: number): void {
+    const held = new Promise<void>((resolve) => setTimeout(resolve, holdMs));
+    link.held[from] = held;
+    void held.then(() => (link.held[from] = undefined));
+  }
+
+  /** At once, or in its turn behind what is held. */
+  #pass(link: Link, from: keyof Link['held'], write: () => void): void {
+    const held = link.held[from];
+    if (!held) return void write();
+    void held.then(() => {
+      if (this.#links.has(link)) write();
+    });
   }
 
   /** The client loses its connection at once. The server sees its end after what it was sent, which it still does. */

@@ -1,6 +1,12 @@
+import { targetFaults } from './bad-targets.js';
+import { brokersKilled } from './brokers-killed.js';
+import { clockAhead, clockBehind } from './clock-off.js';
+import { connectionFaults } from './connections.js';
 import type { Fault } from './fault.js';
+import { loopBlocked } from './loop-blocked.js';
 import { mariadbKilled, mariadbKilledInCommit } from './mariadb-killed.js';
 import { redisClientsKilled, redisFlushed, redisFull, redisKilled } from './redis.js';
+import { sqliteFull } from './sqlite-full.js';
 
 /** In the order of the table. */
 export const allFaults: Fault[] = [
@@ -10,4 +16,11 @@ export const allFaults: Fault[] = [
   redisFlushed,
   redisClientsKilled,
   redisFull,
+  ...connectionFaults,
+  sqliteFull,
+  clockAhead,
+  clockBehind,
+  loopBlocked,
+  ...targetFaults,
+  brokersKilled,
 ];

@@ -22,6 +22,8 @@ export interface Fault {
   /** What happens, in one line. */
   what: string;
   places: Place[];
+  /** Strikes again and again for a time, and not so many times. */
+  isTimed?: true;
   /** Prepares what the fault is to happen to. */
   prepare(context: FaultContext): Promise<Stage>;
 }
@@ -47,6 +49,8 @@ export interface Struck {
   scene: Scene;
   observer: Observer;
   random: Random;
+  /** Waits until every kind of consumer got something that was begun after `since`; answers when that was. */
+  served(since: number): Promise<number>;
 }
 
 /** When it began and when it was over (epoch ms). */

@@ -70,6 +70,8 @@ export const redisFull: Fault = {
       askRedis(url, async (redis) => {
         await redis.config('SET', 'maxmemory-policy', 'noeviction');
         await redis.config('SET', 'maxmemory', '100kb');
+        const refused = await redis.set('a-key', 'a value').catch((error: Error) => error.message);
+        if (!refused?.startsWith('OOM')) throw new Error(`Redis is not full: ${refused}`);
         await delay(random.integer(1_000, 4_000));
         await redis.config('SET', 'maxmemory', '0');
       }),

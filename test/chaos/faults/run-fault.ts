@@ -102,7 +102,10 @@ class Striking {
     const { scene, observer, stage, run } = this;
     await delay(this.#random.integer(0, calmMsMax));
     await observer.look();
-    const strike = await stage.strike({ scene, observer, random: this.#random });
+    const strike = await stage.strike({
+      ...{ scene, observer, random: this.#random },
+      served: (since) => this.#served(since),
+    });
     this.#disturbed(strike);
     // Only what the fault itself has killed and started again may have ended.
     for (const process of [...scene.brokers, scene.producer, scene.consumer]) {

@@ -29,6 +29,9 @@ export function faultsNamed(names: readonly string[]): Fault[] {
   return names.length === 0 ? allFaults : allFaults.filter(({ name }) => names.includes(name));
 }
 
+/** Of a fault that strikes for a time, where no shorter one is given. */
+const timedMs = 600_000;
+
 interface PlannedRun {
   fault: Fault;
   place: Place;
@@ -58,7 +61,9 @@ export async function runFaults(
     mkdirSync(at, { recursive: true });
     try {
       const environment = { servers, folder: at, commit, tell, stopAt };
-      const { results, findings, looked } = await runFault({ ...environment, ...options, fault, place, seed });
+      const rounds = fault.isTimed ? Infinity : options.rounds;
+      if (fault.isTimed) environment.stopAt = Math.min(stopAt, Date.now() + timedMs);
+      const { results, findings, looked } = await runFault({ ...environment, seed, rounds, fault, place });
       appendResults(options.results, results);
       tell(`${results.length} times, ${findings.length} findings; ${JSON.stringify(looked)}`);
       for (const { invariant, what } of findings.slice(0, 20)) tell(`  ${invariant}: ${what}`);

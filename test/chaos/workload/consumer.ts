@@ -63,6 +63,8 @@ if (redisUrl !== undefined) {
   // Redis comes back, and Bull with it.
   queue.on('error', () => undefined);
   const work = async ({ data }: Bull.Job<Delivered>): Promise<void> => {
+    // A worker that has taken no more than a job's name when Redis loses everything is given a job without data by Bull.
+    if (data.id === undefined) throw new Error('a job without data is no message');
     if ((await handle(journal, 'orders/bull', data)) === 'nack') throw new Error('not now');
   };
   void queue.process(8, work);
