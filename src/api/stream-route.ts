@@ -62,6 +62,8 @@ export async function addStreamRoute(
 
 function requireUpgrade(request: FastifyRequest, reply: FastifyReply): void {
   if (request.ws) return;
-  reply.header('upgrade', 'websocket').header('connection', 'upgrade');
+  // The header is this one's alone: where the connection ends, nobody else says so.
+  const closes = /\bclose\b/i.test(request.headers.connection ?? '');
+  reply.header('upgrade', 'websocket').header('connection', closes ? 'upgrade, close' : 'upgrade');
   throw new Problem('upgrade-required', 'this is a WebSocket: connect with upgrade: websocket');
 }

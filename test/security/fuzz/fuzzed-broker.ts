@@ -51,7 +51,8 @@ export class FuzzedBroker {
       if (connection.unread.length > 0) throw new Error(`more than an answer: ${connection.unread.toString('latin1')}`);
       this.#keepReceipts(answer);
       answer.before = before;
-      if (answer.headers['connection'] === 'close' || answer.status === 101 || connection.over) connection.close();
+      if (/\bclose\b/.test(answer.headers['connection'] ?? '') || answer.status === 101 || connection.over)
+        connection.close();
       else if (this.#idle.length < idleMax) this.#idle.push(connection);
       else connection.close();
       return answer;

@@ -9,7 +9,7 @@ const problemType = 'urn:halfbox:problem:';
 
 /** What a valid request may still be refused for: what no schema says, because it is between fields or in the state. */
 const rulesBeyondTheSchema =
-  /^(give exactly one of|give delayMs or deliverAt|by and reason go together|excludes |is for mode |is missing$|goes with initialMs|more than|makes a loop|no such transport|must be a receipt|expected \* or tags|not a page|expected a whole|occurs twice|give ids, or topic and group|has a number that cannot be kept|must be the next of|is not the `next`)/;
+  /^(give exactly one of|give delayMs or deliverAt|by and reason go together|excludes |is for mode |is missing$|goes with initialMs|more than|makes a loop|no such transport|must be a receipt|expected \* or tags|not a page|expected a whole|occurs twice|give ids, or topic and group|has a number that cannot be kept|has a __proto__ member|must be the next of|is not the `next`)/;
 
 /** Statuses of what is refused before it is known to be a call: too slow, expecting the impossible, too large. */
 const beforeTheContract = new Set([408, 417, 431]);

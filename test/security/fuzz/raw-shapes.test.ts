@@ -106,6 +106,16 @@ describe('bytes that are no proper request', () => {
     expect(await statusOf('/v1/topics/smuggled')).toBe(404);
   });
 
+  it('are told where the connection ends after their answer, also with the offer of a stream', async () => {
+    for (const path of ['/health/live', '/v1/topics/none', '/v1/producers/shop/checks?instance=a']) {
+      const connection = await RawConnection.open(broker.port);
+      connection.send(lines(`GET ${path} HTTP/1.1`, 'host: a', key, 'connection: close'));
+      const answer = await connection.answer(answerMsMax);
+      expect([path, answer?.headers['connection']]).toEqual([path, expect.stringMatching(/\bclose$/)]);
+      await connection.ended(answerMsMax);
+    }
+  });
+
   it('in a pipeline are answered one by one, in their order', async () => {
     const names = Array.from({ length: 200 }, (_none, index) => `pipelined-${index}`);
     const connection = await RawConnection.open(broker.port);

@@ -5,7 +5,7 @@ import { answerMsMax, FuzzedBroker } from './fuzzed-broker.js';
 import { fuzzKey } from './requests.js';
 
 /** Streams that are fuzzed; `HALFBOX_TEST_FUZZ_REQUESTS` runs for long. */
-const streams = Math.ceil(Number(process.env['HALFBOX_TEST_FUZZ_REQUESTS'] ?? 3_000) / 10);
+const streams = Math.ceil(Number(process.env['HALFBOX_TEST_FUZZ_REQUESTS'] ?? 2_000) / 10);
 const seed = Number(process.env['HALFBOX_TEST_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
 /** Streams that are open at the same time. */
 const batch = 20;
