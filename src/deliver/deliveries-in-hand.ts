@@ -68,6 +68,8 @@ export class DeliveriesInHand implements SubscriptionConsumer {
   }
 
   async #deliver(delivery: Delivery): Promise<void> {
+    // The process may have stood still since it was taken; then it is with another node, by which its claim is ended.
+    if (!this.owned.holds) return;
     const { signal } = this.#ending;
     const result = await this.options.deliver(delivery, signal);
     // Ended by us: how it went is not known, so its claim decides.

@@ -17,7 +17,7 @@ export class HandedSubscription implements OwnedSubscription {
   readonly group = 'mail';
   readonly generation = 0;
   readonly secrets: SigningSecrets | null = { current: newSecret() };
-  readonly holds = true;
+  holds = true;
   paused = false;
   /** Results by message id, in the order in which they were settled. */
   readonly settled = new Map<string, DeliveryResult>();

@@ -48,6 +48,18 @@ describe('PushConsumer', () => {
     return { server, owned, consumer, paused };
   }
 
+  it('posts nothing when its node stood still and is no owner any more', async () => {
+    const { server, owned } = await setUp(answering(204));
+    owned.holds = false;
+    owned.add({ id: 'm.1' });
+    await until(() => owned.given === 1);
+    owned.holds = true;
+    owned.add({ id: 'm.2' });
+    await owned.untilSettled(1);
+    expect([...owned.settled.keys()]).toEqual(['m.2']);
+    expect(server.calls.map(({ headers }) => headers['halfbox-message-id'])).toEqual(['m.2']);
+  });
+
   it('posts a message, signed, with its place in headers and body, and acks by 2xx', async () => {
     const { server, owned } = await setUp(answering(204));
     owned.add({
