@@ -68,10 +68,10 @@ export class DeliveriesInHand implements SubscriptionConsumer {
   }
 
   async #deliver(delivery: Delivery): Promise<void> {
-    // The process may have stood still since it was taken; then it is with another node, by which its claim is ended.
-    if (!this.owned.holds) return;
     const { signal } = this.#ending;
-    const result = await this.options.deliver(delivery, signal);
+    // The process may have stood still since it was taken, and what it sends now come behind its successor's. Given back, it is
+    // due again where this node is the owner all the same, and no more than refused where it is not.
+    const result = this.owned.holds ? await this.options.deliver(delivery, signal) : ({ kind: 'release' } as const);
     // Ended by us: how it went is not known, so its claim decides.
     if (result !== null) await settleFirmly(this.owned, [{ ...delivery, result }], settleMs, signal, this.logger);
   }

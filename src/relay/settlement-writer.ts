@@ -14,13 +14,6 @@ export function subscriptionLost(topic: string, group: string): Problem {
   return new Problem('unavailable', `this node no longer owns ${topic}/${group}`, { retryAfterMs: 1_000 });
 }
 
-/** Refuses to hand out what is another node's, or may be. */
-export function refuseUnlessHeld(relay: { topic: string; group: string; ended: boolean; holds: boolean }): void {
-  if (relay.ended) throw subscriptionLost(relay.topic, relay.group);
-  if (relay.holds) return;
-  throw new Problem('unavailable', 'this node could not renew its lease', { retryAfterMs: 1_000 });
-}
-
 /** Writes the changes of one owned subscription: calls that come while a write is under way share the next one. */
 export class SettlementWriter implements SettlementSource {
   #waiting: Waiting[] = [];

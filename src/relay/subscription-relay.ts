@@ -1,3 +1,4 @@
+import { Problem } from '../message/problem.js';
 import type { SubscriptionConfig } from '../message/subscription.js';
 import type { SigningSecrets } from '../store/catalog-store.js';
 import type { LogChunk } from '../message/ref.js';
@@ -14,7 +15,7 @@ import { recheckBlocked, recover } from './recover.js';
 import { Refill } from './refill.js';
 import type { RelayParts } from './relay-parts.js';
 import type { SettlementDraft } from './settlement-draft.js';
-import { refuseUnlessHeld, SettlementWriter } from './settlement-writer.js';
+import { SettlementWriter, subscriptionLost } from './settlement-writer.js';
 
 /** What one owned subscription asks of its node. */
 export interface RelayHost {
@@ -127,11 +128,12 @@ export class SubscriptionRelay implements OwnedSubscription {
   }
 
   async take(max: number, claimMs: number): Promise<Delivery[]> {
-    refuseUnlessHeld(this);
-    const deliveries = this.#giving ? await this.#claims.take(max, claimMs) : [];
-    // A process that stood still meanwhile is no owner any more: what it handed out would come behind its successor's.
-    if (deliveries.length > 0) refuseUnlessHeld(this);
-    return deliveries;
+    if (this.#lost) throw subscriptionLost(this.topic, this.group);
+    if (!this.holds) {
+      throw new Problem('unavailable', 'this node could not renew its lease', { retryAfterMs: 1_000 });
+    }
+    if (!this.#giving) return [];
+    return this.#claims.take(max, claimMs);
   }
 
   async settle(outcomes: DeliveryOutcome[]): Promise<('settled' | 'stale')[]> {
