@@ -10,8 +10,8 @@ import { delay, type Fault, type Place, type Stage, type Strike } from './fault.
 
 /** After a fault all consumers must be served again within this time. */
 const servedMsMax = 120_000;
-/** What does not move for so long when everything has been ended is stuck. */
-const stillMsMax = 30_000;
+/** What does not move for so long is stuck. Longer than the 30 s after which the lock of a Bull worker that could not end its job runs out. */
+const stillMsMax = 90_000;
 /** For so long after its end a fault may still be why a message comes again; with the times as shipped the longer one. */
 const aftermathMs = { quick: 1_500, shipped: 10_000 };
 /** Before each strike the workload goes on undisturbed for up to so long. */
