@@ -14,15 +14,15 @@ const hitMsMax = 120_000;
 
 /** Lengths of time in a chain, generous since a machine may be busy. */
 export interface ChainBounds {
-  /** After the last kill work goes on until so many orders have been begun since the start. Default 0. */
-  ordersMin: number;
+  /** After the last kill work goes on until all that the workload does has been done a few times. Default false. */
+  doesAll: boolean;
   /** Then everything must come to rest; what does not move for so long is stuck. Default 20,000. */
   stillMsMax: number;
   /** After a kill all consumers must be served again within this time. Default 120,000. */
   servedMsMax: number;
 }
 
-const usualBounds: ChainBounds = { ordersMin: 0, stillMsMax: 20_000, servedMsMax: 120_000 };
+const usualBounds: ChainBounds = { doesAll: false, stillMsMax: 20_000, servedMsMax: 120_000 };
 
 /** In so many of 100 cases the next kill does not wait until everything works again. */
 const impatientPercent = 20;
@@ -117,7 +117,7 @@ class Chain {
   /** Ends all that goes on; answers what did not come to rest. */
   async rest(): Promise<string[]> {
     await this.#running();
-    while (this.#progress.orders() < this.bounds.ordersMin) await new Promise((resolve) => setTimeout(resolve, 50));
+    while (this.bounds.doesAll && !this.#progress.hasDoneAll) await new Promise((resolve) => setTimeout(resolve, 50));
     await this.scene.producer!.ask({ do: 'pause' });
     await this.scene.producer!.ask({ do: 'resolve' });
     return this.observer.quiet(this.bounds.stillMsMax);

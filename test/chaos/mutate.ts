@@ -18,8 +18,6 @@ export interface MutationReport {
 }
 
 const sound: Mutation = { name: 'nothing is wrong', breaks: 'lost', file: '', find: '', replace: '', kills: [] };
-/** Orders of each run, at least: so many that nothing that the workload does is left out. */
-const ordersMin = 150;
 
 async function run(servers: ChaosServers, folder: string, mutation: Mutation): Promise<ChainReport> {
   const plan = mutation.kills.map((step): PlannedKill => ({ step, victim: 'broker', moment: 'work', nth: 5 }));
@@ -33,7 +31,7 @@ async function run(servers: ChaosServers, folder: string, mutation: Mutation): P
     pauseMs: 20,
     ...(isMutated && { settings: { CHAOS_MUTATION: mutation.name }, preloads: ['./preload/mutate.js'] }),
   };
-  const bounds = { ordersMin, servedMsMax: 2_000, stillMsMax: isMutated ? 3_000 : 20_000 };
+  const bounds = { doesAll: true, servedMsMax: 2_000, stillMsMax: isMutated ? 3_000 : 20_000 };
   return runChain(options, plan, { commit: '' }, (line) => console.error(`${mutation.name}: ${line}`), bounds);
 }
 

@@ -1,6 +1,9 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
-import type { ConsumerEntry, ProducerEntry } from './facts.js';
+import type { ConsumerEntry, Decision, ProducerEntry } from './facts.js';
 import type { Written } from './journal.js';
+
+const decisions: readonly Decision[] = ['local', 'send', 'commit', 'rollback', 'unknown'];
+const timesMin = 6;
 
 /** Reads what was added to a journal since the last look. */
 class Tail<Entry> {
@@ -38,7 +41,8 @@ class Tail<Entry> {
 export class Progress {
   readonly #producer: Tail<Written<ProducerEntry>>;
   readonly #consumers: Tail<Written<ConsumerEntry>>[];
-  #orders = 0;
+  readonly #begun = new Map<Decision, number>();
+  #contradictions = 0;
   readonly #intendedAt = new Map<string, number>();
   readonly #got: { group: string; at: number; intendedAt: number }[] = [];
 
@@ -51,10 +55,11 @@ export class Progress {
     this.#consumers = ['consumer.jsonl', 'other-system.jsonl'].map((file) => new Tail(path(file)));
   }
 
-  /** How many orders have been begun. */
-  orders(): number {
+  /** Whether each thing that the workload does has been done so often that nothing is left to chance. */
+  get hasDoneAll(): boolean {
     this.#follow();
-    return this.#orders;
+    const isDone = (decision: Decision): boolean => (this.#begun.get(decision) ?? 0) >= timesMin;
+    return decisions.every(isDone) && this.#contradictions >= timesMin;
   }
 
   /** When every subscription had got a message that was begun after `since`; undefined while one has not. */
@@ -78,8 +83,9 @@ export class Progress {
 
   #follow(): void {
     for (const entry of this.#producer.next()) {
+      if (entry.kind === 'contradicted') this.#contradictions += 1;
       if (entry.kind !== 'intended') continue;
-      this.#orders += 1;
+      this.#begun.set(entry.decision, (this.#begun.get(entry.decision) ?? 0) + 1);
       for (const { id } of entry.messages) this.#intendedAt.set(id, entry.at);
     }
   }
