@@ -204,6 +204,21 @@ describe('bull engine', () => {
     expect(seen).toEqual(['a:0:1']);
   });
 
+  it('does not take a job for done that a plain worker ran without its data', async () => {
+    const plain = new Bull(`${topic}.mail`, redis.url, { prefix });
+    cleanUp.push(() => plain.close());
+    void plain.process(() => Promise.resolve('done'));
+    await redis.ask((client) => client.lpush(`${prefix}:${topic}.mail:wait`, 'ghost:0:1'));
+    const queue = engine.open(topic, 'mail');
+    await queue.enqueue([json('a:0:1')]);
+    const outcomes = await until('both have ended', async () => {
+      const drained = await queue.drain(10);
+      return drained.length === 2 && drained;
+    });
+    expect(outcomes).toContainEqual({ id: 'ghost:0:1', ok: false, error: 'the job was lost before it was read' });
+    expect(outcomes).toContainEqual({ id: 'a:0:1', ok: true });
+  });
+
   it('uses two connections, however many queues are open', async () => {
     await engine.ping();
     const before = await redis.connections();

@@ -52,7 +52,9 @@ return #added`,
 );
 
 /**
- * The ended jobs, oldest first. ARGV: the most of each kind, the most bytes of what was returned for one pack, and for all.
+ * The ended jobs, oldest first. A job without data has failed, whatever its worker said: Redis lost the data after Bull took
+ * the id and before it read the job, so nobody has seen the message.
+ * ARGV: the most of each kind, the most bytes of what was returned for one pack, and for all.
  * Answers the ids that succeeded, the ids that failed, the reasons of those, and by turns the packs that succeeded and what
  * was returned for them (nil: too much).
  */
@@ -67,16 +69,21 @@ for i, id in ipairs(failed) do
   reasons[i] = reason and string.sub(reason, 1, 4000) or ''
 end
 local succeeded, returned, bytes = {}, {}, 0
-for i, id in ipairs(redis.call('ZRANGE', prefix .. 'completed', 0, last)) do
-  if string.byte(id) == ${packByte} then
-    if bytes > tonumber(ARGV[3]) then break end
-    local length = redis.call('HSTRLEN', prefix .. id, 'returnvalue')
-    local isRead = length <= tonumber(ARGV[2])
-    if isRead then bytes = bytes + length end
-    returned[#returned + 1] = id
-    returned[#returned + 1] = isRead and (redis.call('HGET', prefix .. id, 'returnvalue') or '')
+for _, id in ipairs(redis.call('ZRANGE', prefix .. 'completed', 0, last)) do
+  if redis.call('HEXISTS', prefix .. id, 'data') == 0 then
+    failed[#failed + 1] = id
+    reasons[#failed] = 'the job was lost before it was read'
+  else
+    if string.byte(id) == ${packByte} then
+      if bytes > tonumber(ARGV[3]) then break end
+      local length = redis.call('HSTRLEN', prefix .. id, 'returnvalue')
+      local isRead = length <= tonumber(ARGV[2])
+      if isRead then bytes = bytes + length end
+      returned[#returned + 1] = id
+      returned[#returned + 1] = isRead and (redis.call('HGET', prefix .. id, 'returnvalue') or '')
+    end
+    succeeded[#succeeded + 1] = id
   end
-  succeeded[i] = id
 end
 return { succeeded, failed, reasons, returned }`,
 );
