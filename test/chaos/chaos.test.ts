@@ -9,7 +9,9 @@ import { readResults, type Result } from './results.js';
 import { steps, type Step } from '../../src/message/step.js';
 
 const main = join(__dirname, '../../dist/test/chaos/main.js');
-const allSteps = Object.keys(steps) as Step[];
+/** Needs a check that meets an unfinished local transaction, of which a short chain cannot be sure: `npm run chaos` has it. */
+const rare: Step = 'client.check.settled-before-answer';
+const allSteps = (Object.keys(steps) as Step[]).filter((step) => step !== rare);
 
 /** Half of the steps on each: what only MariaDB or Bull has there, and the others in turns. */
 const onMariadb = allSteps.filter((step, index) => !applies(step, 'sqlite', 'memory') || index % 2 === 0);
