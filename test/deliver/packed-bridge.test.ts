@@ -1,15 +1,9 @@
 import { misnamedResult } from '../../src/deliver/job-results.js';
-import { QueueBridge } from '../../src/deliver/queue-bridge.js';
-import type { QueueBridgeEvents, QueueBridgeSettings } from '../../src/deliver/queue-bridge-settings.js';
 import type { FailedInJob, JobResult } from '../../src/message/job-result.js';
-import { MemoryEngine } from '../../src/queue/memory/memory-engine.js';
-import type { EngineQueue } from '../../src/queue/queue-engine.js';
-import { Events } from '../../src/runtime/events.js';
-import { silentLogger } from '../../src/runtime/logger.js';
 import { until } from '../queue/until.js';
+import { noCounts } from './bridge-counts.js';
+import { Bridging } from './bridging.js';
 import { FakeOwnedSubscription } from './fake-owned-subscription.js';
-
-const noCounts = { ignored: 0, engineLost: 0, workerLost: 0, misnamed: 0 };
 
 interface Message {
   id: string;
@@ -17,79 +11,50 @@ interface Message {
   attempt: number;
 }
 
-/** A memory engine whose removals can fail, as when Redis goes away between a drain and them. */
-class ForgetfulEngine extends MemoryEngine {
-  removalsFail = false;
-
-  override open(topic: string, group: string): EngineQueue {
-    const queue = super.open(topic, group);
-    const remove = queue.remove.bind(queue);
-    queue.remove = (ids) => (this.removalsFail ? Promise.reject(new Error('the engine is away')) : remove(ids));
-    return queue;
-  }
-}
-
 describe('queue bridge with several messages a job', () => {
-  const clock = { now: () => 1_000_000 };
-  let engine: ForgetfulEngine;
-  let owned: FakeOwnedSubscription;
-  let counts: Record<keyof QueueBridgeEvents, number>;
-  let bridges: QueueBridge[];
+  let bridging: Bridging;
   /** The offsets of each job, in the order of the jobs. */
   let jobs: number[][];
 
   beforeEach(() => {
-    engine = new ForgetfulEngine();
-    owned = new FakeOwnedSubscription('orders', clock);
-    owned.config.messagesPerJob = 10;
-    counts = { ...noCounts };
-    bridges = [];
+    bridging = new Bridging();
+    bridging.owned.config.messagesPerJob = 10;
     jobs = [];
   });
-  afterEach(() => Promise.all(bridges.map((bridge) => bridge.stop())));
-
-  function bridge(settings: Partial<QueueBridgeSettings> = {}, of = owned): QueueBridge {
-    const events = new Events<QueueBridgeEvents>();
-    for (const name of ['ignored', 'engineLost', 'workerLost', 'misnamed'] as const) {
-      events.on(name, ({ count }) => void (counts[name] += count));
-    }
-    const made = new QueueBridge(of, { engine, clock, logger: silentLogger, events }, { retryMs: 1, ...settings });
-    bridges.push(made);
-    return made;
-  }
+  afterEach(() => bridging.stop());
 
   function work(handle: (messages: Message[]) => unknown): void {
-    engine.process('orders', 'mail', 4, (data) => {
+    bridging.work((data) => {
       const messages = (data.messages ?? [data]) as Message[];
       jobs.push(messages.map(({ offset }) => offset));
       return handle(messages);
-    });
+    }, 4);
   }
 
   const resultOf = (offset: number, attempt = 1) =>
-    owned.settled.find((settled) => settled.offset === offset && settled.attempt === attempt)?.result;
-  const waitingIds = async (): Promise<string[]> => (await engine.open('orders', 'mail').packs()).map(({ id }) => id);
+    bridging.owned.settled.find((settled) => settled.offset === offset && settled.attempt === attempt)?.result;
+  const waitingIds = async (): Promise<string[]> => (await bridging.queue().packs()).map(({ id }) => id);
 
   it('packs what is ready now, no more than it may, and settles all of them', async () => {
     work(() => undefined);
-    owned.add(25);
-    await bridge().start();
-    await until('all acked', () => owned.acked === 25);
+    bridging.owned.add(25);
+    await bridging.bridge().start();
+    await until('all acked', () => bridging.owned.acked === 25);
     expect(jobs.map(({ length }) => length)).toEqual([10, 10, 5]);
-    owned.add(1);
-    await until('one more', () => owned.acked === 26);
+    bridging.owned.add(1);
+    await until('one more', () => bridging.owned.acked === 26);
     expect(jobs.at(-1)).toEqual([25]);
-    expect(counts).toEqual(noCounts);
+    expect(bridging.counts).toEqual(noCounts);
     expect(await waitingIds()).toEqual([]);
   });
 
   it('keeps a job within its characters', async () => {
-    owned = new FakeOwnedSubscription('orders', clock, 0, () => JSON.stringify('x'.repeat(1_000)));
-    owned.config.messagesPerJob = 10;
+    bridging.owned = new FakeOwnedSubscription('orders', bridging.clock, 0, () => JSON.stringify('x'.repeat(1_000)));
+    bridging.owned.config.messagesPerJob = 10;
     work(() => undefined);
-    owned.add(10);
-    await bridge({ jobCharactersMax: 3_600 }).start();
-    await until('all acked', () => owned.acked === 10);
+    bridging.owned.add(10);
+    await bridging.bridge({ jobCharactersMax: 3_600 }).start();
+    await until('all acked', () => bridging.owned.acked === 10);
     expect(jobs.map(({ length }) => length)).toEqual([3, 3, 3, 1]);
   });
 
@@ -104,65 +69,65 @@ describe('queue bridge with several messages a job', () => {
       }
       return { failed };
     });
-    owned.add(10);
-    await bridge().start();
-    await until('all acked', () => owned.acked === 10);
+    bridging.owned.add(10);
+    await bridging.bridge().start();
+    await until('all acked', () => bridging.owned.acked === 10);
     expect(resultOf(3)).toEqual({ kind: 'nack', error: 'no stock' });
     expect(resultOf(4)).toEqual({ kind: 'reject', error: 'not JSON' });
     expect(resultOf(5)).toEqual({ kind: 'nack', error: 'failed without a reason', delayMs: 7 });
-    expect(owned.settled.filter(({ result }) => result.kind === 'ack')).toHaveLength(10);
+    expect(bridging.owned.settled.filter(({ result }) => result.kind === 'ack')).toHaveLength(10);
     expect(jobs.slice(1).flat().sort()).toEqual([3, 4, 5]);
   });
 
   it('does not acknowledge by a name that is wrong, and counts it', async () => {
     work((messages): JobResult => (messages[0]?.attempt === 1 ? { failed: ['7', messages[1]?.id ?? ''] } : {}));
-    owned.add(3);
-    await bridge().start();
-    await until('all acked', () => owned.acked === 3);
+    bridging.owned.add(3);
+    await bridging.bridge().start();
+    await until('all acked', () => bridging.owned.acked === 3);
     expect([0, 1, 2].map((offset) => resultOf(offset))).toEqual([
       { kind: 'nack', error: misnamedResult },
       { kind: 'nack', error: 'failed without a reason' },
       { kind: 'nack', error: misnamedResult },
     ]);
-    expect(counts).toEqual({ ...noCounts, misnamed: 1 });
+    expect(bridging.counts).toEqual({ ...noCounts, misnamed: 1 });
   });
 
   it('a message that is given back comes again as the same attempt, once its job is gone', async () => {
     let isStopping = true;
     work((messages): JobResult => ({ failed: isStopping ? messages.map(({ id }) => ({ id, release: true })) : [] }));
-    const quiet = bridge();
-    owned.add(3);
+    const quiet = bridging.bridge();
+    bridging.owned.add(3);
     await quiet.fill();
     await until('it has run', () => jobs.length === 1);
     const [first] = await waitingIds();
-    engine.removalsFail = true;
+    bridging.engine.removalsFail = true;
     await expect(quiet.settleEnded()).rejects.toThrow('the engine is away');
-    expect(owned.settled.map(({ result }) => result.kind)).toEqual(['release', 'release', 'release']);
+    expect(bridging.owned.settled.map(({ result }) => result.kind)).toEqual(['release', 'release', 'release']);
     isStopping = false;
     await quiet.fill();
-    expect(owned.given).toBe(3);
+    expect(bridging.owned.given).toBe(3);
     expect(jobs).toHaveLength(1);
-    engine.removalsFail = false;
+    bridging.engine.removalsFail = false;
     await quiet.settleEnded();
     expect(await waitingIds()).toEqual([]);
     await quiet.fill();
     expect(await waitingIds()).toEqual([first]);
     await until('it has run again', () => jobs.length === 2);
     await quiet.settleEnded();
-    expect(owned.acked).toBe(3);
-    expect(owned.settled.map(({ attempt }) => attempt)).toEqual(Array(6).fill(1));
-    expect(counts).toEqual(noCounts);
+    expect(bridging.owned.acked).toBe(3);
+    expect(bridging.owned.settled.map(({ attempt }) => attempt)).toEqual(Array(6).fill(1));
+    expect(bridging.counts).toEqual(noCounts);
   });
 
   it('tries all messages of a lost job anew, as the next attempt', async () => {
-    const quiet = bridge();
-    owned.add(15);
+    const quiet = bridging.bridge();
+    bridging.owned.add(15);
     await quiet.fill();
     const [lost] = await waitingIds();
-    await engine.open('orders', 'mail').retainWaiting((await waitingIds()).filter((id) => id !== lost));
+    await bridging.queue().retainWaiting((await waitingIds()).filter((id) => id !== lost));
     await quiet.reconcile();
-    expect(counts.engineLost).toBe(10);
-    expect(owned.settled.map(({ offset }) => offset)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(bridging.counts.engineLost).toBe(10);
+    expect(bridging.owned.settled.map(({ offset }) => offset)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     const attempts: number[][] = [];
     work((messages) => void attempts.push(messages.map(({ attempt }) => attempt)));
     await quiet.fill();
@@ -178,20 +143,20 @@ describe('queue bridge with several messages a job', () => {
       const second = messages.slice(1, 2).filter(({ attempt }) => attempt === 1);
       return { failed: second.map(({ id }) => ({ id, error: 'no stock' })) };
     });
-    const first = bridge();
-    owned.add(60);
+    const first = bridging.bridge();
+    bridging.owned.add(60);
     await first.fill();
     await until('four run', () => jobs.length === 5);
-    const queue = engine.open('orders', 'mail');
+    const queue = bridging.queue();
     const ids = await waitingIds();
     await queue.retainWaiting(ids.slice(0, -1));
 
-    const successor = owned.takenOver();
+    const successor = bridging.owned.takenOver();
     successor.config.messagesPerJob = 10;
-    const second = bridge({}, successor);
+    const second = bridging.bridge({}, successor);
     await second.fill();
     await second.settleEnded();
-    expect(counts).toEqual({ ...noCounts, engineLost: 10 });
+    expect(bridging.counts).toEqual({ ...noCounts, engineLost: 10 });
     const firstTries = successor.settled.filter(({ attempt }) => attempt === 1);
     expect(firstTries.filter(({ result }) => result.kind === 'ack').map(({ offset }) => offset)).toEqual([
       0, 2, 3, 4, 5, 6, 7, 8, 9,
@@ -202,18 +167,18 @@ describe('queue bridge with several messages a job', () => {
     await until('all acked', () => successor.acked === 60);
     const tries = successor.settled.map(({ offset, attempt }) => `${offset}:${attempt}`);
     expect(new Set(tries).size).toBe(tries.length);
-    expect(counts).toEqual({ ...noCounts, engineLost: 10 });
+    expect(bridging.counts).toEqual({ ...noCounts, engineLost: 10 });
   });
 
   it('a successor settles what is left of a job of which some count no longer', async () => {
     work((messages): JobResult => ({ failed: [messages[0]?.id ?? '', messages[1]?.id ?? ''] }));
-    const first = bridge();
-    owned.add(4);
+    const first = bridging.bridge();
+    bridging.owned.add(4);
     await first.fill();
     await until('it has run', () => jobs.length === 1);
-    const successor = owned.takenOver();
+    const successor = bridging.owned.takenOver();
     Object.assign(successor.entries[0] as object, { state: 'acked', inherited: false });
-    const second = bridge({}, successor);
+    const second = bridging.bridge({}, successor);
     await second.fill();
     await second.settleEnded();
     expect(successor.settled.map(({ offset, result }) => [offset, result.kind])).toEqual([
@@ -221,24 +186,24 @@ describe('queue bridge with several messages a job', () => {
       [2, 'ack'],
       [3, 'ack'],
     ]);
-    expect(counts).toEqual(noCounts);
+    expect(bridging.counts).toEqual(noCounts);
   });
 
   it('changes between jobs of one and of several while it is at work', async () => {
     const kinds: string[] = [];
-    engine.process('orders', 'mail', 4, (data) => void kinds.push('messages' in data ? 'several' : 'one'));
-    const started = bridge();
-    owned.config.messagesPerJob = 1;
-    owned.add(20);
+    bridging.work((data) => void kinds.push('messages' in data ? 'several' : 'one'), 4);
+    const started = bridging.bridge();
+    bridging.owned.config.messagesPerJob = 1;
+    bridging.owned.add(20);
     await started.start();
-    owned.config.messagesPerJob = 5;
-    owned.add(20);
-    await until('the first are acked', () => owned.acked === 40);
-    owned.config.messagesPerJob = 1;
-    owned.add(3);
-    await until('all acked', () => owned.acked === 43);
+    bridging.owned.config.messagesPerJob = 5;
+    bridging.owned.add(20);
+    await until('the first are acked', () => bridging.owned.acked === 40);
+    bridging.owned.config.messagesPerJob = 1;
+    bridging.owned.add(3);
+    await until('all acked', () => bridging.owned.acked === 43);
     expect(kinds.slice(-3)).toEqual(['one', 'one', 'one']);
-    expect(owned.settled).toHaveLength(43);
-    expect(counts).toEqual(noCounts);
+    expect(bridging.owned.settled).toHaveLength(43);
+    expect(bridging.counts).toEqual(noCounts);
   });
 });

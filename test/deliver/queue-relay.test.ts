@@ -1,5 +1,4 @@
 import { QueueBridge } from '../../src/deliver/queue-bridge.js';
-import type { QueueBridgeEvents } from '../../src/deliver/queue-bridge-settings.js';
 import { systemClock } from '../../src/message/clock.js';
 import type { FailedInJob } from '../../src/message/job-result.js';
 import { orderingKeyHash } from '../../src/message/ordering-key.js';
@@ -8,16 +7,15 @@ import { BullEngine } from '../../src/queue/bull/bull-engine.js';
 import { RedisConnections } from '../../src/queue/bull/redis-connections.js';
 import type { JobHandler } from '../../src/queue/queue-engine.js';
 import { Relay } from '../../src/relay/relay.js';
-import { Events } from '../../src/runtime/events.js';
 import { silentLogger } from '../../src/runtime/logger.js';
 import { PrivateRedis } from '../queue/private-redis.js';
 import { until } from '../queue/until.js';
 import { appendChunk, freshName, insertTopic, pullConfig } from '../store/conformance/log-fixture.js';
 import { describeEachStore, type TestStore } from '../store/databases.js';
+import { countedIn, noCounts, type BridgeCounts } from './bridge-counts.js';
 
 const group = 'mail';
 const fast = { reconcileMs: 200, pollMs: 50, retryMs: 10, retryMsMax: 100 };
-const noCounts = { ignored: 0, engineLost: 0, workerLost: 0, misnamed: 0 };
 
 describeEachStore('a queue behind the relay', (open) => {
   describe.each([1, 25])('with %i messages a job', (messagesPerJob) => behind(open, messagesPerJob));
@@ -30,7 +28,7 @@ function behind(open: () => Promise<TestStore>, messagesPerJob: number): void {
   let engine: BullEngine;
   let topic: string;
   let nodes: Relay[];
-  let counts: Record<keyof QueueBridgeEvents, number>;
+  let counts: BridgeCounts;
   let cleanUp: (() => Promise<unknown>)[];
 
   beforeAll(async () => {
@@ -57,11 +55,7 @@ function behind(open: () => Promise<TestStore>, messagesPerJob: number): void {
   });
 
   async function startNode(name: string): Promise<Relay> {
-    const events = new Events<QueueBridgeEvents>();
-    for (const event of ['ignored', 'engineLost', 'workerLost', 'misnamed'] as const) {
-      events.on(event, ({ count }) => void (counts[event] += count));
-    }
-    const parts = { engine, clock: systemClock, logger: silentLogger, events };
+    const parts = { engine, clock: systemClock, logger: silentLogger, events: countedIn(counts) };
     const node = new Relay({
       store: opened.store,
       clock: systemClock,
