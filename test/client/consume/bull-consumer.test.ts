@@ -1,82 +1,46 @@
-import { BullConnections, BullConsumer, HalfboxClient, HttpCaller, Reject, Retry } from '../../../src/client/index.js';
-import type { BullConsumerOptions } from '../../../src/client/consume/bull-consumer.js';
-import { RunningBroker } from '../../api/running-broker.js';
-import { PrivateRedis } from '../../queue/private-redis.js';
+import { BullConnections, BullConsumer, Reject, Retry } from '../../../src/client/index.js';
 import { until } from '../../queue/until.js';
+import { BullConsuming } from './bull-consuming.js';
 import { Gate } from './consuming.js';
 
 describe('BullConsumer', () => {
-  let redis: PrivateRedis;
-  let broker: RunningBroker;
-  let client: HalfboxClient;
-  let consumers: BullConsumer<never>[];
-  let errors: { during: string; error: Error }[];
-  let named = 0;
-
+  let consuming: BullConsuming;
   beforeAll(async () => {
-    redis = await PrivateRedis.start();
-    broker = await RunningBroker.start({ redisUrl: redis.url });
-    client = new HalfboxClient(new HttpCaller({ url: broker.url }));
+    consuming = await BullConsuming.start();
   });
-  beforeEach(() => {
-    consumers = [];
-    errors = [];
-  });
-  afterEach(() => Promise.all(consumers.map((consumer) => consumer.stop())));
-  afterAll(async () => {
-    await client.close();
-    await broker.stop();
-    await redis.stop();
-  });
-
-  async function started<Body>(
-    options: Partial<BullConsumerOptions<Body>> & Pick<BullConsumerOptions<Body>, 'topic' | 'handler'>,
-  ): Promise<BullConsumer<Body>> {
-    const consumer = new BullConsumer<Body>({
-      redis: redis.url,
-      client,
-      group: 'g',
-      onError: (error, { during }) => errors.push({ during, error }),
-      ...options,
-    });
-    consumers.push(consumer as unknown as BullConsumer<never>);
-    await consumer.start();
-    return consumer;
-  }
-
-  const topicName = (): string => `bull-${(named += 1)}`;
-  const send = async (topic: string, ...bodies: unknown[]): Promise<string[]> =>
-    (await client.send(bodies.map((body) => ({ topic, body })))).messages.map(({ id }) => id);
-  const stateOf = async (id: string, group = 'g') =>
-    (await broker.get(`/v1/messages/${id}`)).body.deliveries.find((found: { group: string }) => found.group === group);
-  const untilAcked = (id: string, group = 'g') =>
-    until('acked', async () => (await stateOf(id, group)).state === 'acked');
+  afterEach(() => consuming.reset());
+  afterAll(() => consuming.stop());
 
   it('start fails where Redis does not answer', async () => {
-    const nowhere = started({ topic: topicName(), redis: 'redis://127.0.0.1:9', startMs: 300, handler: () => 1 });
+    const nowhere = consuming.started({
+      topic: consuming.topic(),
+      redis: 'redis://127.0.0.1:9',
+      startMs: 300,
+      handler: () => 1,
+    });
     await expect(nowhere).rejects.toThrow('Redis did not answer');
   });
 
   it('acknowledges what its handler returned from, with the context of the message', async () => {
-    const topic = topicName();
+    const topic = consuming.topic();
     const seen: unknown[] = [];
-    await started<{ n: number }>({
+    await consuming.started<{ n: number }>({
       topic,
       handler: async ({ body }, context) => {
         await context.extend(60_000);
         seen.push([body.n, context.attempt, context.group, context.topic, context.headers, context.signal.aborted]);
       },
     });
-    const { messages } = await client.send([{ topic, body: { n: 1 }, headers: { trace: 'x' } }]);
-    await untilAcked(messages[0]!.id);
+    const { messages } = await consuming.client.send([{ topic, body: { n: 1 }, headers: { trace: 'x' } }]);
+    await consuming.untilAcked(messages[0]!.id);
     expect(seen).toEqual([[1, 1, 'g', topic, { trace: 'x' }, false]]);
-    expect((await broker.get(`/v1/subscriptions/${topic}/g`)).body.mode).toBe('queue');
+    expect((await consuming.broker.get(`/v1/subscriptions/${topic}/g`)).body.mode).toBe('queue');
   });
 
   it('retries what throws, by the policy or as Retry says; Reject goes to the dead letters', async () => {
-    const topic = topicName();
+    const topic = consuming.topic();
     const attempts: Record<string, number[]> = { throws: [], retry: [], reject: [] };
-    await started<string>({
+    await consuming.started<string>({
       topic,
       subscription: { retry: { levelsMs: [0, 3_600_000] } },
       handler: ({ body }, { attempt }) => {
@@ -86,20 +50,20 @@ describe('BullConsumer', () => {
         if (attempt <= 2) throw new Retry({ afterMs: 0, reason: 'soon' });
       },
     });
-    const [throws, retry, reject] = await send(topic, 'throws', 'retry', 'reject');
-    await untilAcked(retry!);
+    const [throws, retry, reject] = await consuming.send(topic, 'throws', 'retry', 'reject');
+    await consuming.untilAcked(retry!);
     const waits = await until('waits', async () => {
-      const state = await stateOf(throws!);
+      const state = await consuming.stateOf(throws!);
       return state.attempt === 2 && state.state === 'retry' && state;
     });
     expect(waits.error).toBe('no stock');
     const [dead] = await until('dead', async () => {
-      const { items } = (await broker.get(`/v1/dead-letters?topic=${topic}&group=g`)).body;
+      const items = await consuming.deadLetters(topic);
       return items.length > 0 && items;
     });
     expect(dead).toMatchObject({ messageId: reject, attempts: 1, error: 'never valid' });
     expect(attempts).toEqual({ throws: [1, 2], retry: [1, 2, 3], reject: [1] });
-    expect(errors.map(({ error }) => error.message)).toEqual(['no stock', 'no stock']);
+    expect(consuming.errors.map(({ error }) => error.message)).toEqual(['no stock', 'no stock']);
   });
 
   it('runs no more handlers at once than it may; ordered handles one at a time', async () => {
@@ -107,12 +71,12 @@ describe('BullConsumer', () => {
       [{ concurrency: 3 }, 3],
       [{ ordered: true }, 1],
     ] as const) {
-      const topic = topicName();
+      const topic = consuming.topic();
       const gate = new Gate();
       let running = 0;
       let peak = 0;
       let ended = 0;
-      await started({
+      await consuming.started({
         topic,
         ...options,
         handler: async () => {
@@ -122,7 +86,7 @@ describe('BullConsumer', () => {
           ended += 1;
         },
       });
-      await send(topic, ...Array.from({ length: 30 }, (_, n) => n));
+      await consuming.send(topic, ...Array.from({ length: 30 }, (_, n) => n));
       await until('all it may', () => running === most);
       gate.open();
       await until('all ended', () => ended === 30);
@@ -131,38 +95,44 @@ describe('BullConsumer', () => {
   });
 
   it('broadcasting: each has a subscription of its own', async () => {
-    const topic = topicName();
+    const topic = consuming.topic();
     const seen: unknown[][] = [[], []];
     const both = await Promise.all(
       seen.map((own) =>
-        started({ topic, broadcasting: { expiresAfterIdleMs: 60_000 }, handler: ({ body }) => own.push(body) }),
+        consuming.started({
+          topic,
+          broadcasting: { expiresAfterIdleMs: 60_000 },
+          handler: ({ body }) => own.push(body),
+        }),
       ),
     );
-    await send(topic, 'all');
+    await consuming.send(topic, 'all');
     await until('both', () => seen.every((own) => own.length === 1));
-    const { body } = await broker.get(`/v1/subscriptions/${topic}/${both[0]!.group}`);
+    const { body } = await consuming.broker.get(`/v1/subscriptions/${topic}/${both[0]!.group}`);
     expect(body).toMatchObject({ mode: 'queue', expiresAfterIdleMs: 60_000 });
     expect(
-      () => new BullConsumer({ redis: redis.url, topic, group: 'g', broadcasting: true, handler: () => 1 }),
+      () => new BullConsumer({ redis: consuming.redis.url, topic, group: 'g', broadcasting: true, handler: () => 1 }),
     ).toThrow('takes a client');
   });
 
   it('many share two connections, and each has one to block on; none is left open', async () => {
-    const before = await redis.connections();
-    const connections = new BullConnections(redis.url);
+    const before = await consuming.redis.connections();
+    const connections = new BullConnections(consuming.redis.url);
     const some = await Promise.all(
-      Array.from({ length: 5 }, () => started({ redis: connections, topic: topicName(), handler: () => undefined })),
+      Array.from({ length: 5 }, () =>
+        consuming.started({ redis: connections, topic: consuming.topic(), handler: () => undefined }),
+      ),
     );
-    expect((await redis.connections()) - before).toBe(2 + 5);
+    expect((await consuming.redis.connections()) - before).toBe(2 + 5);
     await Promise.all(some.map((consumer) => consumer.stop()));
-    await until('all closed', async () => (await redis.connections()) === before);
+    await until('all closed', async () => (await consuming.redis.connections()) === before);
   });
 
   it('a stop finishes what runs, and leaves the rest to others', async () => {
-    const topic = topicName();
+    const topic = consuming.topic();
     const gate = new Gate();
     const begun: string[] = [];
-    const consumer = await started({
+    const consumer = await consuming.started({
       topic,
       concurrency: 1,
       handler: async ({ id }) => {
@@ -170,40 +140,40 @@ describe('BullConsumer', () => {
         await gate.opened;
       },
     });
-    const ids = await send(topic, 1, 2, 3);
+    const ids = await consuming.send(topic, 1, 2, 3);
     await until('one runs', () => consumer.runningCount === 1);
     const stopped = consumer.stop();
     const others: [string, number][] = [];
-    await started({ topic, handler: ({ id }, { attempt }) => others.push([id, attempt]) });
+    await consuming.started({ topic, handler: ({ id }, { attempt }) => others.push([id, attempt]) });
     await until('the other took the rest', () => others.length === 2);
     gate.open();
     await stopped;
-    for (const id of ids) await untilAcked(id);
+    for (const id of ids) await consuming.untilAcked(id);
     expect(begun).toHaveLength(1);
     expect(others.map(([, attempt]) => attempt)).toEqual([1, 1]);
     expect([...begun, ...others.map(([id]) => id)].sort()).toEqual([...ids].sort());
   });
 
   it('a stop while it starts leaves no worker behind', async () => {
-    const topic = topicName();
-    const before = await redis.connections();
-    await client.putSubscription(topic, 'g', { mode: 'queue' });
-    const consumer = new BullConsumer({ redis: redis.url, topic, group: 'g', handler: () => 'stopped' });
+    const topic = consuming.topic();
+    const before = await consuming.redis.connections();
+    await consuming.client.putSubscription(topic, 'g', { mode: 'queue' });
+    const consumer = new BullConsumer({ redis: consuming.redis.url, topic, group: 'g', handler: () => 'stopped' });
     const starting = consumer.start();
     await consumer.stop();
     await starting;
     const seen: string[] = [];
-    await started({ topic, handler: ({ id }) => seen.push(id) });
-    const ids = await send(topic, ...Array.from({ length: 10 }, (_, n) => n));
-    for (const id of ids) await untilAcked(id);
+    const other = await consuming.started({ topic, handler: ({ id }) => seen.push(id) });
+    const ids = await consuming.send(topic, ...Array.from({ length: 10 }, (_, n) => n));
+    for (const id of ids) await consuming.untilAcked(id);
     expect([...seen].sort()).toEqual([...ids].sort());
-    await consumers.pop()!.stop();
-    await until('all closed', async () => (await redis.connections()) === before);
+    await other.stop();
+    await until('all closed', async () => (await consuming.redis.connections()) === before);
   });
 
   it('an error’s text does not decide what becomes of a message', async () => {
-    const topic = topicName();
-    await started<string>({
+    const topic = consuming.topic();
+    await consuming.started<string>({
       topic,
       subscription: { retry: { fixedMs: 3_600_000 } },
       handler: ({ body }) => {
@@ -211,20 +181,20 @@ describe('BullConsumer', () => {
       },
     });
     const texts = ['halfbox-reject: x', 'halfbox-retry 31536000000: x', 'asked halfbox-reject: x', 'halfbox-reject'];
-    for (const id of await send(topic, ...texts)) {
+    for (const id of await consuming.send(topic, ...texts)) {
       const state = await until('failed', async () => {
-        const found = await stateOf(id);
+        const found = await consuming.stateOf(id);
         return ['retry', 'dead'].includes(found.state) && found;
       });
       expect(state).toMatchObject({ state: 'retry', error: expect.stringMatching(/^failed: halfbox-re/) });
-      expect(Date.parse(state.dueAt) - Date.now()).toBeLessThan(3_700_000);
+      expect(Date.parse(state.dueAt!) - Date.now()).toBeLessThan(3_700_000);
     }
   });
 
   it('a stop does not wait for ever: the handler is told', async () => {
-    const topic = topicName();
+    const topic = consuming.topic();
     const reasons: unknown[] = [];
-    const consumer = await started({
+    const consumer = await consuming.started({
       topic,
       stopMs: 20,
       handler: async (_message, { signal }) => {
@@ -232,29 +202,29 @@ describe('BullConsumer', () => {
         await new Promise(() => undefined);
       },
     });
-    const [id] = await send(topic, 1);
+    const [id] = await consuming.send(topic, 1);
     await until('runs', () => consumer.runningCount === 1);
     await consumer.stop();
     expect(reasons).toEqual([expect.objectContaining({ code: 'consumer-stopped', messageId: id })]);
   });
 
   it('goes on when Redis was away, wiped too, and says so once', async () => {
-    const topic = topicName();
+    const topic = consuming.topic();
     const seen: unknown[] = [];
     let recovered = 0;
-    await started({
+    await consuming.started({
       topic,
       handler: ({ body }) => seen.push(body),
       onRecovered: () => (recovered += 1),
     });
-    await send(topic, 'before');
+    await consuming.send(topic, 'before');
     await until('seen', () => seen.includes('before'));
-    await redis.kill();
-    await until('told', () => errors.length > 0);
-    await redis.restart();
-    await send(topic, 'after');
+    await consuming.redis.kill();
+    await until('told', () => consuming.errors.length > 0);
+    await consuming.redis.restart();
+    await consuming.send(topic, 'after');
     await until('seen again', () => seen.includes('after'));
     await until('recovered', () => recovered === 1);
-    expect(errors.map(({ during }) => during)).toEqual(['queue']);
+    expect(consuming.errors.map(({ during }) => during)).toEqual(['queue']);
   });
 });

@@ -1,20 +1,17 @@
 import type Bull from 'bull';
 import { BullHandlers } from '../../../src/client/consume/bull-handlers.js';
 import {
-  BullConsumer,
-  HalfboxClient,
-  HttpCaller,
   Reject,
   Retry,
+  type BullConsumer,
   type BullConsumerOptions,
   type DeliveredMessage,
   type DeliveryContext,
   type JobOfMessages,
   type ReceiptLost,
 } from '../../../src/client/index.js';
-import { RunningBroker } from '../../api/running-broker.js';
-import { PrivateRedis } from '../../queue/private-redis.js';
 import { until } from '../../queue/until.js';
+import { BullConsuming } from './bull-consuming.js';
 import { Gate } from './consuming.js';
 
 interface Counted {
@@ -22,65 +19,44 @@ interface Counted {
 }
 
 describe('BullConsumer with jobs of several messages', () => {
-  let redis: PrivateRedis;
-  let broker: RunningBroker;
-  let client: HalfboxClient;
-  let consumers: BullConsumer<Counted>[];
-  let errors: string[];
+  let consuming: BullConsuming;
   let topic: string;
-  let named = 0;
 
   beforeAll(async () => {
-    redis = await PrivateRedis.start();
-    broker = await RunningBroker.start({ redisUrl: redis.url });
-    client = new HalfboxClient(new HttpCaller({ url: broker.url }));
+    consuming = await BullConsuming.start();
   });
   beforeEach(() => {
-    consumers = [];
-    errors = [];
-    topic = `packs-${(named += 1)}`;
+    topic = consuming.topic();
   });
-  afterEach(() => Promise.all(consumers.map((consumer) => consumer.stop())));
-  afterAll(async () => {
-    await client.close();
-    await broker.stop();
-    await redis.stop();
-  });
+  afterEach(() => consuming.reset());
+  afterAll(() => consuming.stop());
 
-  function consumer(
+  const consumer = (
     handler: BullConsumerOptions<Counted>['handler'],
     options: Partial<BullConsumerOptions<Counted>> = {},
-  ): BullConsumer<Counted> {
-    const made = new BullConsumer<Counted>({
-      redis: redis.url,
-      client,
+  ): BullConsumer<Counted> =>
+    consuming.consumer({
       topic,
-      group: 'g',
       subscription: { messagesPerJob: 100, retry: { fixedMs: 0 } },
-      onError: (error) => errors.push(error.message),
       ...options,
       handler,
     });
-    consumers.push(made);
-    return made;
-  }
 
   /** They are in Redis as one job, where a worker takes it only later. */
   async function waitingJob(count: number, settings: object = {}): Promise<string[]> {
-    await client.putSubscription(topic, 'g', {
+    await consuming.client.putSubscription(topic, 'g', {
       mode: 'queue',
       messagesPerJob: 100,
       retry: { fixedMs: 0 },
       ...settings,
     });
-    const { messages } = await client.send(Array.from({ length: count }, (_, n) => ({ topic, body: { n } })));
+    const ids = await consuming.send(topic, ...Array.from({ length: count }, (_, n) => ({ n })));
     await until('they wait', async () => (await counts()).inFlight === count);
-    return messages.map(({ id }) => id);
+    return ids;
   }
 
-  const counts = async () => (await broker.get(`/v1/subscriptions/${topic}/g`)).body;
+  const counts = async () => (await consuming.broker.get(`/v1/subscriptions/${topic}/g`)).body;
   const untilSettled = () => until('all settled', async () => (await counts()).backlog === 0);
-  const stateOf = async (id: string) => (await broker.get(`/v1/messages/${id}`)).body.deliveries[0];
 
   it('runs the handler for each, with the context of its message, and tells how each ended', async () => {
     const ids = await waitingJob(5);
@@ -94,10 +70,10 @@ describe('BullConsumer with jobs of several messages', () => {
     }).start();
     await until('they have ended', async () => (await counts()).backlog === 1);
     expect(seen).toEqual([0, 1, 2, 3, 4].map((n) => [n, 1]).concat([[1, 2]]));
-    expect(await stateOf(ids[3]!)).toMatchObject({ state: 'retry', attempt: 1, error: 'closed' });
-    const { items } = (await broker.get(`/v1/dead-letters?topic=${topic}&group=g`)).body;
+    expect(await consuming.stateOf(ids[3]!)).toMatchObject({ state: 'retry', attempt: 1, error: 'closed' });
+    const items = await consuming.deadLetters(topic);
     expect(items).toMatchObject([{ messageId: ids[2], error: 'never valid', attempts: 1 }]);
-    expect(errors).toEqual(['halfbox-reject: no stock']);
+    expect(consuming.errors.map(({ error }) => error.message)).toEqual(['halfbox-reject: no stock']);
   });
 
   it('runs no more handlers at once than it may, over all jobs and of both kinds', async () => {
@@ -113,8 +89,8 @@ describe('BullConsumer with jobs of several messages', () => {
       ended += 1;
     };
     await waitingJob(20, { messagesPerJob: 6 });
-    await client.putSubscription(topic, 'g', { mode: 'queue' });
-    await client.send(Array.from({ length: 10 }, (_, n) => ({ topic, body: { n } })));
+    await consuming.client.putSubscription(topic, 'g', { mode: 'queue' });
+    await consuming.client.send(Array.from({ length: 10 }, (_, n) => ({ topic, body: { n } })));
     await until('all wait', async () => (await counts()).inFlight === 30);
     await consumer(handler, { concurrency: 4, subscription: false }).start();
     await until('all it may', () => running === 4);
@@ -136,7 +112,7 @@ describe('BullConsumer with jobs of several messages', () => {
     await consumer(handler, { ordered: true }).start();
     await untilSettled();
     expect(seen).toHaveLength(30);
-    expect(errors).toEqual([]);
+    expect(consuming.errors.map(({ error }) => error.message)).toEqual([]);
   });
 
   it('a stop finishes what runs and gives back what was not begun, which counts as no attempt', async () => {

@@ -31,48 +31,26 @@ export class WatchedCaller implements Caller {
   }
 }
 
-/** A broker with a client, and the consumers that a test has started on it. */
-export class Consuming {
+/** A broker with a client, and the consumers that a test has started on it, of one kind or the other. */
+export abstract class ConsumedBroker {
   readonly errors: { error: Error; during: string; messageId?: string | undefined }[] = [];
-  readonly #consumers: Consumer<never>[] = [];
+  readonly #consumers: { stop(): Promise<void> }[] = [];
   readonly #clients: HalfboxClient[] = [];
   #named = 0;
 
-  private constructor(
+  protected constructor(
     readonly broker: RunningBroker,
-    readonly client: HalfboxClient,
+    readonly client = new HalfboxClient(new HttpCaller({ url: broker.url })),
   ) {
     this.#clients.push(client);
   }
 
-  static async start(): Promise<Consuming> {
-    const broker = await RunningBroker.start();
-    return new Consuming(broker, new HalfboxClient(new HttpCaller({ url: broker.url })));
-  }
-
+  /** A name of its own for each test, so that tests can share the broker. */
   topic(): string {
     return `topic-${(this.#named += 1)}`;
   }
 
-  /** A consumer of group `g` that is stopped with the test. */
-  consumer<Body>(options: Partial<ConsumerOptions<Body>> & Pick<ConsumerOptions<Body>, 'topic' | 'handler'>) {
-    const consumer = new Consumer<Body>({
-      client: this.client,
-      group: 'g',
-      onError: (error, { during, messageId }) => this.errors.push({ error, during, messageId }),
-      ...options,
-    });
-    this.#consumers.push(consumer as unknown as Consumer<never>);
-    return consumer;
-  }
-
-  async started<Body>(options: Partial<ConsumerOptions<Body>> & Pick<ConsumerOptions<Body>, 'topic' | 'handler'>) {
-    const consumer = this.consumer(options);
-    await consumer.start();
-    return consumer;
-  }
-
-  /** A client over a caller of the test's own, closed with the test. */
+  /** A client over a caller of the test's own, closed with the suite. */
   clientOver(caller: Caller): HalfboxClient {
     const client = new HalfboxClient(caller);
     this.#clients.push(client);
@@ -84,14 +62,14 @@ export class Consuming {
     return messages.map(({ id }) => id);
   }
 
-  /** How a message stands with group `g`. */
-  async stateOf(id: string): Promise<{ state: string; attempt: number; error?: string; dueAt?: string }> {
+  /** How a message stands with a group. */
+  async stateOf(id: string, group = 'g'): Promise<{ state: string; attempt: number; error?: string; dueAt?: string }> {
     const { body } = await this.broker.get(`/v1/messages/${id}`);
-    return body.deliveries.find(({ group }: { group: string }) => group === 'g');
+    return body.deliveries.find((found: { group: string }) => found.group === group);
   }
 
-  untilAcked(id: string): Promise<unknown> {
-    return until('acked', async () => (await this.stateOf(id)).state === 'acked');
+  untilAcked(id: string, group = 'g'): Promise<unknown> {
+    return until('acked', async () => (await this.stateOf(id, group)).state === 'acked');
   }
 
   async deadLetters(topic: string): Promise<{ messageId: string; attempts: number; error: string }[]> {
@@ -108,5 +86,40 @@ export class Consuming {
     await this.reset();
     await Promise.all(this.#clients.map((client) => client.close()));
     await this.broker.stop();
+  }
+
+  /** What every consumer is made with, unless its test says otherwise. */
+  protected get defaults() {
+    return {
+      client: this.client,
+      group: 'g',
+      onError: (error: Error, { during, messageId }: { during: string; messageId?: string }) =>
+        void this.errors.push({ error, during, messageId }),
+    };
+  }
+
+  protected stoppedWithTest<Made extends { stop(): Promise<void> }>(consumer: Made): Made {
+    this.#consumers.push(consumer);
+    return consumer;
+  }
+}
+
+type OwnOptions<Body> = Partial<ConsumerOptions<Body>> & Pick<ConsumerOptions<Body>, 'topic' | 'handler'>;
+
+/** With consumers that receive over HTTP. */
+export class Consuming extends ConsumedBroker {
+  static async start(): Promise<Consuming> {
+    return new Consuming(await RunningBroker.start());
+  }
+
+  /** A consumer of group `g` that is stopped with the test. */
+  consumer<Body>(options: OwnOptions<Body>): Consumer<Body> {
+    return this.stoppedWithTest(new Consumer<Body>({ ...this.defaults, ...options }));
+  }
+
+  async started<Body>(options: OwnOptions<Body>): Promise<Consumer<Body>> {
+    const consumer = this.consumer(options);
+    await consumer.start();
+    return consumer;
   }
 }
