@@ -1,5 +1,5 @@
 import pRetry from 'p-retry';
-import type { NewMessage } from '../message/message.js';
+import { bodyBytes, type NewMessage } from '../message/message.js';
 import { Problem } from '../message/problem.js';
 import type { Delivery, DeliveryResult, OwnedSubscription, SubscriptionConsumer } from '../relay/owned-subscription.js';
 import type { Logger } from '../runtime/logger.js';
@@ -124,8 +124,7 @@ function cut(deliveries: Delivery[], bytesMax: number): Delivery[][] {
   const batches: Delivery[][] = [];
   let bytes = Infinity;
   for (const delivery of deliveries) {
-    const { body } = delivery.message;
-    const size = body.json !== undefined ? Buffer.byteLength(body.json) : body.bytes.length;
+    const size = bodyBytes(delivery.message.body);
     if (bytes + size > bytesMax) {
       batches.push([]);
       bytes = 0;

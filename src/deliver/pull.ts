@@ -1,4 +1,5 @@
 import type { Clock } from '../message/clock.js';
+import { bodyBytes } from '../message/message.js';
 import { Problem, type Outcome } from '../message/problem.js';
 import type { Delivery, DeliveryId, DeliveryResult, OwnedSubscription } from '../relay/owned-subscription.js';
 import { PullQueue } from './pull-queue.js';
@@ -208,7 +209,7 @@ export class Pull {
 function countWithin(deliveries: Delivery[], bytesMax: number): number {
   let bytes = 0;
   for (const [index, { message }] of deliveries.entries()) {
-    bytes += message.body.json === undefined ? message.body.bytes.length : Buffer.byteLength(message.body.json);
+    bytes += bodyBytes(message.body);
     if (bytes > bytesMax && index > 0) return index;
   }
   return deliveries.length;

@@ -1,17 +1,12 @@
 import { bounds } from '../message/bounds.js';
 import { newId } from '../message/message-id.js';
-import type { IdentifiedMessage, MessageBody, NewMessage } from '../message/message.js';
+import { bodyBytes, type IdentifiedMessage, type NewMessage } from '../message/message.js';
 import { Problem } from '../message/problem.js';
 import type { Topic } from '../store/catalog-store.js';
 import { identifiedAs } from './message-copies.js';
 
 /** What a stored row costs beside its body and headers, for the bounds of batches. */
 const rowOverheadBytes = 512;
-
-function bodyBytes(body: MessageBody): number {
-  // A JSON text counts its worst case in UTF-8 only where it could matter for a bound.
-  return body.json !== undefined ? Buffer.byteLength(body.json) : body.bytes.length;
-}
 
 /**
  * Gives every message its id and checks it against its topic: `body-too-large` over the topic's bound,

@@ -1,6 +1,11 @@
 /** A message's body as it is stored: JSON text, or raw bytes. A JSON body keeps the text it was serialised to. */
 export type MessageBody = { json: string; bytes?: undefined } | { bytes: Buffer; json?: undefined };
 
+/** Bytes of a body as it is stored: those of a JSON text in UTF-8. */
+export function bodyBytes(body: MessageBody): number {
+  return body.json !== undefined ? Buffer.byteLength(body.json) : body.bytes.length;
+}
+
 /** What a message is, apart from where it lies: the fields that its sender gave. */
 export interface MessageContent {
   topic: string;

@@ -1,4 +1,4 @@
-import type { IdentifiedMessage } from '../../message/message.js';
+import { bodyBytes, type IdentifiedMessage } from '../../message/message.js';
 import { bodyKind } from './message-row.js';
 import { MultiRowInsert } from './multi-row-insert.js';
 
@@ -28,12 +28,11 @@ export class MessageInsert {
   add(message: IdentifiedMessage, { transactionId, dueAt, placement }: MessageFate): void {
     const { body } = message;
     const headers = message.headers ? JSON.stringify(message.headers) : null;
-    const bodyBytes = body.json !== undefined ? Buffer.byteLength(body.json) : body.bytes.length;
     const { key = '', tag = '', orderingKey = '', contentType = '' } = message;
     // A character has three bytes of UTF-8 at most (one of four counts as two).
     const shortBytes = 3 * (key.length + tag.length + orderingKey.length + contentType.length);
     this.#insert
-      .row(bodyBytes + shortBytes + (headers === null ? 0 : Buffer.byteLength(headers)))
+      .row(bodyBytes(body) + shortBytes + (headers === null ? 0 : Buffer.byteLength(headers)))
       .push(
         message.id,
         message.topic,
