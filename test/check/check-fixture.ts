@@ -11,9 +11,18 @@ import { silentLogger } from '../../src/runtime/logger.js';
 import type { Producer } from '../../src/store/catalog-store.js';
 import type { TransactionView } from '../../src/store/lookup-store.js';
 import type { MessageStore } from '../../src/store/message-store.js';
-import { TargetServer } from '../callback/target-server.js';
+import { answering, TargetServer, type ReceivedCall } from '../callback/target-server.js';
+import { openTestStore, sqliteServer } from '../store/databases.js';
 
 const topic = 'orders';
+
+/** What a producer's server replies. */
+export const commit = answering(200, '{"resolution":"commit"}');
+export const rollback = answering(200, '{"resolution":"rollback"}');
+export const unknown = answering(200, '{"resolution":"unknown"}');
+
+/** The transaction that a call asks about. */
+export const idOf = ({ text }: ReceivedCall) => (JSON.parse(text) as { transactionId: string }).transactionId;
 
 /** A store with half messages in it, producers on real HTTP servers, and a clock that only the test moves. */
 export class CheckFixture {
@@ -21,10 +30,14 @@ export class CheckFixture {
   readonly observed: string[] = [];
   readonly #closers: (() => Promise<unknown>)[] = [];
 
-  private constructor(readonly store: MessageStore) {}
+  private constructor(
+    readonly store: MessageStore,
+    private readonly closeStore?: () => Promise<void>,
+  ) {}
 
-  static async on(store: MessageStore): Promise<CheckFixture> {
-    const fixture = new CheckFixture(store);
+  /** On a store of the suite's; with `closeStore` the store is closed with it. */
+  static async on(store: MessageStore, closeStore?: () => Promise<void>): Promise<CheckFixture> {
+    const fixture = new CheckFixture(store, closeStore);
     const now = fixture.clock.now();
     await store.catalog.putTopic({
       name: topic,
@@ -34,6 +47,12 @@ export class CheckFixture {
       createdAt: now,
     });
     return fixture;
+  }
+
+  /** On a store of its own, which is closed with it. */
+  static async fresh(): Promise<CheckFixture> {
+    const { store, close } = await openTestStore(sqliteServer);
+    return CheckFixture.on(store, close);
   }
 
   /** A broker's check-back on the store; several stand for several nodes. */
@@ -109,5 +128,6 @@ export class CheckFixture {
 
   async close(): Promise<void> {
     for (const close of this.#closers.splice(0)) await close();
+    await this.closeStore?.();
   }
 }
