@@ -2,10 +2,9 @@ import { Redis } from 'ioredis';
 import { InboxBusy, InboxClaimLost, RedisInbox } from '../../../src/client/index.js';
 import { until } from '../../queue/until.js';
 import { deferred } from '../local/shop.js';
+import { message } from './messages.js';
 
 const prefix = 'inbox-test:';
-let named = 0;
-const message = () => ({ id: `m${(named += 1)}`, topic: 'orders' });
 
 describe('inbox in Redis', () => {
   let redis: Redis;
