@@ -128,7 +128,7 @@ export class CheckBack implements BackgroundService {
     if (this.#short) return false;
     const { store, settings } = this.parts;
     const checks = await store.claimDue(now, settings.leaseMs, settings.claimMax);
-    checks.forEach(() => reached('check.claimed'));
+    reached('check.claimed', checks.length);
     const groups = byProducer(checks);
     await Promise.all([...groups].map(([producer, group]) => this.#place(producer, group, now)));
     return checks.length >= settings.claimMax;

@@ -7,7 +7,7 @@ import { GroupCommit, type GroupCommitBounds, type SizedItem } from './group-com
 import { silentHalfObserver, type HalfObserver } from './half-observer.js';
 import { storedAt } from './message-copies.js';
 import type { PendingBudget } from './pending-budget.js';
-import { reached } from '../message/step.js';
+import { reached, stepChannel } from '../message/step.js';
 
 /** What the relay is told about a batch, after it is durable, so that it need not read it back. */
 export interface AppendListener {
@@ -36,9 +36,9 @@ export class LogWriter {
   ) {
     const write = async (items: AppendItem[]) => {
       const now = clock.now();
-      for (const { kind } of items) reached(`half.${kind}.before-store`);
+      reachedBefore(items);
       const { outcomes, chunks } = await store.append(items, clock, resolvedKeptMs);
-      for (const { kind } of items) reached(`half.${kind}.after-store-before-answer`);
+      reachedAfter(items);
       const sent = newlySent(items, outcomes, now);
       if (sent.length > 0) listener.stored(sent);
       if (chunks.length > 0) listener.appended(chunks);
@@ -58,6 +58,26 @@ export class LogWriter {
   /** As {@link append} for many items of one caller: an outcome for each, in their order. */
   appendAll(items: readonly (SizedItem<AppendItem> | Problem)[]): Promise<Outcome<AppendResult>[]> {
     return this.#batches.addAll(items);
+  }
+}
+
+/** The steps of the items of a batch that is not stored yet. Where nobody listens the items are not looked at. */
+function reachedBefore(items: AppendItem[]): void {
+  if (!stepChannel.hasSubscribers) return;
+  for (const { kind } of items) {
+    if (kind === 'commit') reached('half.commit.before-store');
+    else if (kind === 'rollback') reached('half.rollback.before-store');
+    else reached('half.send.before-store');
+  }
+}
+
+/** As {@link reachedBefore}, when they are durable and nobody was answered. */
+function reachedAfter(items: AppendItem[]): void {
+  if (!stepChannel.hasSubscribers) return;
+  for (const { kind } of items) {
+    if (kind === 'commit') reached('half.commit.after-store-before-answer');
+    else if (kind === 'rollback') reached('half.rollback.after-store-before-answer');
+    else reached('half.send.after-store-before-answer');
   }
 }
 

@@ -48,9 +48,9 @@ export class Transactions {
   ) {
     const write = async (items: PrepareItem[]) => {
       const now = clock.now();
-      items.forEach(() => reached('half.prepare.before-store'));
+      reached('half.prepare.before-store', items.length);
       const outcomes = await store.prepare(items, now);
-      items.forEach(() => reached('half.prepare.after-store'));
+      reached('half.prepare.after-store', items.length);
       onStored(newlyPrepared(items, outcomes, now));
       for (const { value } of outcomes) if (value?.repeated === false) observer.prepared();
       return outcomes;

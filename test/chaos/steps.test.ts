@@ -11,18 +11,14 @@ function sourcesBelow(folder: string): string[] {
   });
 }
 
-/** What calls of `reached` say; a template stands for each step that fits it. */
+/** The steps that calls of `reached` name; a call that does not write its step out is there with its file. */
 function reachedSteps(): string[] {
-  const names = Object.keys(steps);
-  const calls = [...sourcesBelow('src'), ...sourcesBelow('migrations')]
+  return [...sourcesBelow('src'), ...sourcesBelow('migrations')]
     .filter((path) => path !== join('src', 'message', 'step.ts'))
-    .flatMap((path) => [...readFileSync(join(root, path), 'utf8').matchAll(/\breached\(\s*(['"`])([^'"`]+)\1/g)])
-    .map((match) => match[2]!);
-  return calls.flatMap((call) => {
-    if (!call.includes('${')) return [call];
-    const pattern = new RegExp(`^${call.replace(/\$\{[^}]*\}/g, '[a-z]+').replaceAll('.', '\\.')}$`);
-    return names.filter((name) => pattern.test(name));
-  });
+    .flatMap((path) => {
+      const calls = readFileSync(join(root, path), 'utf8').matchAll(/\breached\((?:\s*(['"])([^'"]+)\1)?/g);
+      return [...calls].map((match) => match[2] ?? `a step of ${path} that is not written out`);
+    });
 }
 
 describe('the durable steps', () => {
