@@ -1,4 +1,5 @@
-import { LRUCache } from 'lru-cache';
+import type { LRUCache } from 'lru-cache';
+import { boundedCache } from '../runtime/bounded-cache.js';
 import type { CatalogStore, Producer, SigningSecrets } from '../store/catalog-store.js';
 import type { ProducerAsker } from './producer-asker.js';
 
@@ -26,8 +27,7 @@ export class ProducerDirectory {
     private readonly askers: readonly ProducerAsker[],
     cacheMs: number,
   ) {
-    // As in the catalog's caches: a bound by `max` would take the memory of all rows before the first one.
-    this.#rows = new LRUCache({ maxSize: rowsMax, sizeCalculation: () => 1, ttl: cacheMs });
+    this.#rows = boundedCache(rowsMax, { ttl: cacheMs });
   }
 
   async find(name: string): Promise<AskableProducer> {

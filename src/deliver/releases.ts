@@ -1,4 +1,5 @@
-import { LRUCache } from 'lru-cache';
+import type { LRUCache } from 'lru-cache';
+import { boundedCache } from '../runtime/bounded-cache.js';
 
 /** Tries that are remembered. Default; the oldest ones go first. */
 const rememberedMax = 10_000;
@@ -11,7 +12,7 @@ export class Releases {
   readonly #counts: LRUCache<string, number>;
 
   constructor(max = rememberedMax) {
-    this.#counts = new LRUCache({ max });
+    this.#counts = boundedCache(max);
   }
 
   /** @param handOut names the subscription, the place, the attempt and the generation */

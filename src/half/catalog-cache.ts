@@ -1,4 +1,5 @@
-import { LRUCache } from 'lru-cache';
+import type { LRUCache } from 'lru-cache';
+import { boundedCache } from '../runtime/bounded-cache.js';
 
 /**
  * Rows of the catalog as this process last saw them. Another node's change is seen after `ttlMs` at the latest;
@@ -17,9 +18,7 @@ export class CatalogCache<Row extends object> {
     rowsMax = 10_000,
     ttlMs = 5_000,
   ) {
-    // A bound by `max` would take the memory of all rows, and a millisecond, before the first one.
-    const bound = { maxSize: rowsMax, sizeCalculation: () => 1 };
-    this.#rows = new LRUCache({ ...bound, ttl: ttlMs, ttlResolution: ttlMs / 10 });
+    this.#rows = boundedCache(rowsMax, { ttl: ttlMs, ttlResolution: ttlMs / 10 });
   }
 
   /** The row as last seen; null when it must be loaded first. Lets a hot path go on without waiting. */
