@@ -1,7 +1,7 @@
 import { Problem, type Outcome } from '../message/problem.js';
 
 /** Why one of many items failed. The others have outcomes of their own that their caller must learn. */
-export function problemOf(error: unknown): Problem {
+export function itemProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   return new Problem('internal', 'this item failed unexpectedly', { cause: error });
 }
@@ -47,7 +47,7 @@ export class ManyItems<Result> implements ItemsCaller<Result> {
   }
 
   failed(index: number, error: unknown): void {
-    this.#ended(index, { problem: problemOf(error) });
+    this.#ended(index, { problem: itemProblem(error) });
   }
 
   #ended(index: number, outcome: Outcome<Result>): void {

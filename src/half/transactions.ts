@@ -8,7 +8,7 @@ import type { AppendResult, HalfStore, PreparedTransaction, PrepareItem } from '
 import { GroupCommit, type GroupCommitBounds, type SizedItem } from './group-commit.js';
 import { silentHalfObserver, type HalfObserver } from './half-observer.js';
 import { identify } from './identify.js';
-import { problemOf } from './items-caller.js';
+import { itemProblem } from './items-caller.js';
 import type { LogWriter } from './log-writer.js';
 import { storedAt } from './message-copies.js';
 import type { PendingBudget } from './pending-budget.js';
@@ -111,10 +111,10 @@ export class Transactions {
       try {
         return request instanceof Problem ? request : this.#knownItem(request);
       } catch (error) {
-        return problemOf(error);
+        return itemProblem(error);
       }
     });
-    const load = (index: number) => this.#item(requests[index] as PrepareRequest).catch(problemOf);
+    const load = (index: number) => this.#item(requests[index] as PrepareRequest).catch(itemProblem);
     // Nothing is waited for where all is known.
     if (!known.includes(null)) return known as (SizedItem<PrepareItem> | Problem)[];
     return Promise.all(known.map((item, index) => (item === null ? load(index) : Promise.resolve(item))));
