@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { KillableServer } from './killable-server.js';
+import type { KillableServer } from '../../setup/killable-server.mjs';
 import { delay, onMariadbInMemory, onMariadbWithBull, until, type Fault, type Stage } from './fault.js';
+import { killableMariadb } from './killable-servers.js';
 
 /** A store in a MariaDB of its own, beside the server of the applications. */
 async function onServerOfItsOwn(strike: (server: KillableServer) => Stage['strike']): Promise<Stage> {
-  const server = await KillableServer.mariadb();
+  const server = await killableMariadb();
   const storeAt = new URL(server.url);
   storeAt.pathname = `/chaos_${randomBytes(6).toString('hex')}`;
   return { scene: { storeAt: storeAt.href }, strike: strike(server), close: () => server.stop() };

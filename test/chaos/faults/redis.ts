@@ -1,4 +1,4 @@
-import { askRedis, KillableServer } from './killable-server.js';
+import type { KillableServer } from '../../setup/killable-server.mjs';
 import {
   delay,
   onMariadbWithBull,
@@ -8,6 +8,7 @@ import {
   type Stage,
   type Struck,
 } from './fault.js';
+import { askRedis, killableRedis } from './killable-servers.js';
 
 const places = [onMariadbWithBull, onSqliteWithBull];
 
@@ -16,7 +17,7 @@ async function onRedis(
   { servers }: FaultContext,
   strike: (redis: KillableServer, struck: Struck) => Promise<void>,
 ): Promise<Stage> {
-  const redis = await KillableServer.redis();
+  const redis = await killableRedis();
   const startRedis = async () => ({ url: redis.url, stop: () => redis.stop() });
   return {
     scene: { servers: { ...servers, startRedis } },

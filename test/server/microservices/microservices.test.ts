@@ -7,9 +7,10 @@ import { silentLogger } from '../../../src/runtime/logger.js';
 import { Microservices } from '../../../src/server/microservices/microservices.js';
 import { freePort } from '../../setup/private-server.mjs';
 import { PrivateRedis } from '../../queue/private-redis.js';
+import type { KillableServer } from '../../setup/killable-server.mjs';
 import { NatsConsumer } from './nats-consumer.js';
 import { RabbitmqConsumer } from './rabbitmq-consumer.js';
-import { RestartableServer } from './restartable-server.js';
+import { killableNats, killableRabbitmq } from './killable-servers.js';
 
 function microservices(transports: SettingOptions['microservices'], logger: Logger = silentLogger): Microservices {
   return new Microservices(completeSettings({ microservices: transports }).microservices!, logger);
@@ -24,18 +25,18 @@ function message(order: number): ExternalMessage {
 describe.each([
   [
     'RabbitMQ',
-    () => RestartableServer.rabbitmq(),
+    killableRabbitmq,
     (url: string) => ({ transport: 'rmq' as const, options: { urls: [url], queue: 'orders' } }),
     (url: string) => RabbitmqConsumer.start(url, 'orders'),
   ],
   [
     'NATS',
-    () => RestartableServer.nats(),
+    killableNats,
     (url: string) => ({ transport: 'nats' as const, options: { servers: url } }),
     (url: string) => NatsConsumer.start(url),
   ],
 ])('%s', (_, startServer, transportTo, consumerOf) => {
-  let server: RestartableServer;
+  let server: KillableServer;
   let transports: Microservices;
 
   beforeAll(async () => {

@@ -3,10 +3,11 @@ import { until } from '../../queue/until.js';
 import { thisMachine } from '../../setup/machine.mjs';
 import { natsServer } from '../../setup/nats-server.mjs';
 import { provide } from '../../setup/provide.mjs';
+import type { KillableServer } from '../../setup/killable-server.mjs';
 import { asksOver } from './asking.js';
 import { countsOf, deliveryOf, expectInOrder, forwardingBroker, sendOrders } from './forwarding.js';
 import { NatsConsumer } from './nats-consumer.js';
-import { RestartableServer } from './restartable-server.js';
+import { killableNats } from './killable-servers.js';
 
 describe('asking over NATS', () => {
   let server: { url: string; stop: () => Promise<void> };
@@ -28,10 +29,10 @@ describe('asking over NATS', () => {
 });
 
 describe('forwarding to NATS', () => {
-  let server: RestartableServer;
+  let server: KillableServer;
 
   beforeEach(async () => {
-    server = await RestartableServer.nats();
+    server = await killableNats();
   }, 180_000);
 
   afterEach(async () => {

@@ -1,14 +1,15 @@
 import type { RunningBroker } from '../../api/running-broker.js';
 import { until } from '../../queue/until.js';
+import type { KillableServer } from '../../setup/killable-server.mjs';
 import { countsOf, expectInOrder, forwardingBroker, sendOrders } from './forwarding.js';
 import { RabbitmqConsumer } from './rabbitmq-consumer.js';
-import { RestartableServer } from './restartable-server.js';
+import { killableRabbitmq } from './killable-servers.js';
 
-let server: RestartableServer;
+let server: KillableServer;
 let broker: RunningBroker;
 
 beforeAll(async () => {
-  server = await RestartableServer.rabbitmq();
+  server = await killableRabbitmq();
 }, 180_000);
 
 afterAll(async () => {
