@@ -1,13 +1,11 @@
 import { CallbackClient } from '../callback/callback-client.js';
 import { TargetGuard } from '../callback/target-guard.js';
 import { CheckBack } from '../check/check-back.js';
-import { silentCheckObserver, type CheckObserver } from '../check/check-observer.js';
+import { silentCheckObserver } from '../check/check-observer.js';
 import { defaultCheckSettings } from '../check/check-settings.js';
 import type { ProducerStreams } from '../check/stream/producer-streams.js';
-import type { Settings } from '../config/settings.js';
 import { Pull } from '../deliver/pull.js';
 import type { QueueBridgeEvents } from '../deliver/queue-bridge-settings.js';
-import type { HalfObserver } from '../half/half-observer.js';
 import { LogWriter } from '../half/log-writer.js';
 import { PendingBudget } from '../half/pending-budget.js';
 import { ProducerCatalog } from '../half/producer-catalog.js';
@@ -17,53 +15,21 @@ import { Transactions } from '../half/transactions.js';
 import type { Clock } from '../message/clock.js';
 import { newId } from '../message/message-id.js';
 import { Relay } from '../relay/relay.js';
-import type { RelaySettings } from '../relay/relay-settings.js';
 import { ScheduleLoop } from '../relay/schedule-loop.js';
-import { OverdueBacklogs, type OverdueBacklog } from '../retention/overdue-backlogs.js';
-import {
-  defaultRetentionSettings,
-  Retention,
-  silentRetentionObserver,
-  type RetentionObserver,
-} from '../retention/retention.js';
+import { OverdueBacklogs } from '../retention/overdue-backlogs.js';
+import { defaultRetentionSettings, Retention, silentRetentionObserver } from '../retention/retention.js';
 import type { BackgroundService } from '../runtime/background-service.js';
 import { Events } from '../runtime/events.js';
-import type { Logger } from '../runtime/logger.js';
 import { StoreClock } from '../runtime/store-clock.js';
-import type { MessageStore } from '../store/message-store.js';
 import { namedAskers } from './askers.js';
+import type { BrokerParts } from './broker-parts.js';
 import { consumerFactory } from './consumers.js';
 import { DurabilityWatch } from './durability-watch.js';
-import type { Engine } from './engine.js';
 import { Microservices } from './microservices/microservices.js';
 import { producerStreams } from './producer-streams.js';
 
 /** Items of one database transaction of the half stage at most. */
 const batchItemsMax = 500;
-
-/** Who is told what the broker does, for metrics. All may be left out. */
-export interface BrokerObservers {
-  check?: CheckObserver;
-  retention?: RetentionObserver;
-  overdueBacklogs?: (overdue: OverdueBacklog[]) => void;
-  half?: HalfObserver;
-}
-
-export interface BrokerParts {
-  /** Names this node among those of its store; never used twice. Default: a new one. */
-  id?: string;
-  settings: Settings;
-  store: MessageStore;
-  engine: Engine;
-  logger: Logger;
-  version: string;
-  /** Where other nodes and clients reach this node. */
-  url: string;
-  observers?: BrokerObservers;
-  /** Default: the store's clock. */
-  clock?: Clock | undefined;
-  relay?: Partial<RelaySettings> | undefined;
-}
 
 /** One node: every stage of a message's life, wired over one store and one engine. */
 export class Broker {
