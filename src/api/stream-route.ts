@@ -32,10 +32,14 @@ export async function addStreamRoute(
         done();
       },
     });
+    // What was offered an upgrade carries no further request.
+    scope.addHook('onSend', (request, reply, _payload, done) => {
+      if (offersUpgrade(request)) reply.header('connection', reply.hasHeader('upgrade') ? 'upgrade, close' : 'close');
+      done();
+    });
     // A refusal that comes before the plugin's own hooks; nobody else would end the connection.
     scope.addHook('onResponse', (request, _reply, done) => {
-      // Node sets it; its types don't name it.
-      if ((request.raw as { upgrade?: boolean }).upgrade) request.raw.socket.end();
+      if (offersUpgrade(request)) request.raw.socket.end();
       done();
     });
     scope.setErrorHandler((error, _request, reply) => sendProblem(reply, problemOf(error, logger)));
@@ -48,6 +52,7 @@ export async function addStreamRoute(
         const { producer } = openStream.read(request).params;
         requireOwnProducer(request, producer);
         requireUpgrade(request, reply);
+        requireHandshake(request, reply);
         await producers.ensure(producer);
         streams.requireRoom(producer);
       },
@@ -60,10 +65,39 @@ export async function addStreamRoute(
   });
 }
 
+/** Whether Node has handed the connection over, also where the plugin's own hooks have not yet said so. */
+function offersUpgrade({ raw }: FastifyRequest): boolean {
+  // Node sets it; its types don't name it.
+  return (raw as { upgrade?: boolean }).upgrade === true;
+}
+
 function requireUpgrade(request: FastifyRequest, reply: FastifyReply): void {
-  if (request.ws) return;
-  // The header is this one's alone: where the connection ends, nobody else says so.
+  if (!request.ws) throw offered(request, reply, 'this is a WebSocket: connect with upgrade: websocket');
+}
+
+/** Sixteen bytes in base64. */
+const keyPattern = /^[+/0-9A-Za-z]{22}==$/;
+
+/** RFC 6455, sections 4.2.1 and 4.4. What `ws` would refuse in words of its own is refused like everything else. */
+function requireHandshake(request: FastifyRequest, reply: FastifyReply): void {
+  const { headers } = request.raw;
+  if (headers['sec-websocket-version'] !== '13') {
+    reply.header('sec-websocket-version', '13');
+    throw offered(request, reply, 'connect with sec-websocket-version: 13');
+  }
+  if (!keyPattern.test(headers['sec-websocket-key'] ?? '')) {
+    const reason = 'must be 16 bytes in base64';
+    const fields = [{ path: 'sec-websocket-key', reason }];
+    throw new Problem('validation-failed', `sec-websocket-key: ${reason}`, { fields });
+  }
+  // No subprotocol is spoken: an offer of some is passed over (section 4.2.2), also a malformed one.
+  delete headers['sec-websocket-protocol'];
+}
+
+/** The refusal of a request without the upgrade that is served here (RFC 9110, section 15.5.22). */
+function offered(request: FastifyRequest, reply: FastifyReply, detail: string): Problem {
+  // The header is this answer's alone: where the connection ends, nobody else says so.
   const closes = /\bclose\b/i.test(request.headers.connection ?? '');
   reply.header('upgrade', 'websocket').header('connection', closes ? 'upgrade, close' : 'upgrade');
-  throw new Problem('upgrade-required', 'this is a WebSocket: connect with upgrade: websocket');
+  return new Problem('upgrade-required', detail);
 }

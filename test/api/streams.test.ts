@@ -1,5 +1,7 @@
-import { connect } from 'node:net';
 import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { json } from 'node:stream/consumers';
 import { WebSocket, type ClientOptions } from 'ws';
 import { problem } from '../../src/api/schemas/problem.js';
 import { until } from '../queue/until.js';
@@ -99,6 +101,29 @@ describe('opening a stream', () => {
     });
     expect([answer.status, answer.body.type]).toEqual([426, 'urn:halfbox:problem:upgrade-required']);
     expect(answer.headers.get('upgrade')).toBe('websocket');
+  });
+
+  it.each<[string, Record<string, string>, number, string]>([
+    ['no key', {}, 400, 'validation-failed'],
+    ['a short key', { 'sec-websocket-key': 'short' }, 400, 'validation-failed'],
+    ['an older version', { 'sec-websocket-version': '8' }, 426, 'upgrade-required'],
+    ['no version', { 'sec-websocket-version': '' }, 426, 'upgrade-required'],
+  ])('with %s in its handshake is refused as a problem', async (_name, headers, status, slug) => {
+    const handshake = { connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', ...headers };
+    const asked = get(`${broker.url}/v1/producers/shop/checks?instance=a`, {
+      headers: { authorization: 'Bearer shop-secret', ...handshake },
+    });
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    const answered = problem.parse(await json(answer));
+    expect([answer.statusCode, answered.type]).toEqual([status, `urn:halfbox:problem:${slug}`]);
+    expect(answer.headers['sec-websocket-version']).toBe(status === 426 ? '13' : undefined);
+    expect(broker.node.broker.streams.open.count).toBe(0);
+  });
+
+  it('passes over an offer of subprotocols, also of a malformed one', async () => {
+    const options = asKey('shop');
+    options.headers = { ...options.headers, 'sec-websocket-protocol': 'one,,one' };
+    expect(await tryOpen('/v1/producers/shop/checks?instance=a', options)).toMatchObject({ status: 101 });
   });
 
   it('is not open to other nodes only: the call between nodes needs their secret', async () => {

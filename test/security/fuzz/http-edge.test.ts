@@ -4,11 +4,7 @@ import { FuzzedBroker } from './fuzzed-broker.js';
 import { Judge } from './judge.js';
 import { operationsOf, type OpenApiDocument } from './open-api-document.js';
 import { requestTo, type FuzzRequest } from './requests.js';
-
-/** Requests per store. `HALFBOX_TEST_FUZZ_REQUESTS=200000 npm test -- test/security/fuzz` runs for long. */
-const requests = Number(process.env['HALFBOX_TEST_FUZZ_REQUESTS'] ?? 2_000);
-/** `HALFBOX_TEST_FUZZ_SEED` repeats a run; the seed of a failure is printed with it. */
-const seed = Number(process.env['HALFBOX_TEST_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
+import { requests, seed } from './runs.js';
 
 /** Requests that are sent at the same time. */
 const batch = 12;

@@ -83,6 +83,8 @@ const hostileHeaders: [string, string][] = [
   ['upgrade', 'h2c'],
   ['sec-websocket-key', 'short'],
   ['sec-websocket-version', '99'],
+  ['sec-websocket-version', '13'],
+  ['sec-websocket-protocol', ',,'],
   ['accept', '*/*;q=9'],
   ['accept', 'text/html'],
   ['accept-encoding', 'gzip;q=0'],

@@ -3,10 +3,10 @@ import { sqliteServer } from '../../store/databases.js';
 import { RawConnection } from './connection.js';
 import { answerMsMax, FuzzedBroker } from './fuzzed-broker.js';
 import { fuzzKey } from './requests.js';
+import { requests, seed } from './runs.js';
 
-/** Streams that are fuzzed; `HALFBOX_TEST_FUZZ_REQUESTS` runs for long. */
-const streams = Math.ceil(Number(process.env['HALFBOX_TEST_FUZZ_REQUESTS'] ?? 2_000) / 10);
-const seed = Number(process.env['HALFBOX_TEST_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
+/** Streams that are fuzzed. */
+const streams = Math.ceil(requests / 10);
 /** Streams that are open at the same time. */
 const batch = 20;
 
