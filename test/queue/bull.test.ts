@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { BullModule, Process, Processor } from '@nestjs/bull';
 import { Test } from '@nestjs/testing';
 import Bull from 'bull';
@@ -217,6 +218,39 @@ describe('bull engine', () => {
     });
     expect(outcomes).toContainEqual({ id: 'ghost:0:1', ok: false, error: 'the job was lost before it was read' });
     expect(outcomes).toContainEqual({ id: 'a:0:1', ok: true });
+  });
+
+  it('does not give a running job its data back, so that its success is not taken for the one of the message', async () => {
+    const moments = new EventEmitter();
+    const running = once(moments, 'running');
+    const plain = new Bull(`${topic}.mail`, redis.url, { prefix });
+    cleanUp.push(() => plain.close());
+    void plain.process(async () => {
+      const mayEnd = once(moments, 'may end');
+      moments.emit('running');
+      await mayEnd;
+    });
+    // As when Redis is wiped after the worker took the id, and the call that had added it was not answered.
+    await redis.ask((client) => client.lpush(`${prefix}:${topic}.mail:wait`, 'a:0:1'));
+    await running;
+    const queue = engine.open(topic, 'mail');
+    await queue.enqueue([json('a:0:1')]);
+    expect(await queue.missing(['a:0:1'])).toEqual(['a:0:1']);
+    moments.emit('may end');
+    const outcomes = await until('it has ended', async () => {
+      const drained = await queue.drain(10);
+      return drained.length > 0 && drained;
+    });
+    expect(outcomes).toEqual([{ id: 'a:0:1', ok: false, error: 'the job was lost before it was read' }]);
+  });
+
+  it('gives a job its data again when no worker is left that would end it', async () => {
+    await redis.ask((client) => client.hset(`${prefix}:${topic}.mail:a:0:1`, 'processedOn', '1'));
+    const queue = engine.open(topic, 'mail');
+    await queue.enqueue([json('a:0:1')]);
+    expect(await queue.missing(['a:0:1'])).toEqual([]);
+    const next = await worker();
+    await until('it has run', () => next.handled.length === 1);
   });
 
   it('uses two connections, however many queues are open', async () => {

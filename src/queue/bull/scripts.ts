@@ -25,7 +25,8 @@ export class RedisScript {
 /**
  * Adds jobs as Bull's own `addJob` does, but for its per-job event `waiting`, and for what Bull takes by itself where it is
  * missing: the name, the priority, and options (one attempt, kept when it has ended). Redis writes, sends and frees every
- * field of every job.
+ * field of every job. A job that a worker is running without its data is left alone: Redis was wiped after the worker took
+ * the id, and with the data back its success would be taken for the message's. It is found missing, as what it is.
  * ARGV: now, then id and data of each job, and of a pack the tries, which Bull leaves alone.
  */
 export const addJobs = new RedisScript(
@@ -37,7 +38,8 @@ local i = 2
 while i <= #ARGV do
   local id, isPack = ARGV[i], string.byte(ARGV[i]) == ${packByte}
   local key = prefix .. id
-  if redis.call('HEXISTS', key, 'data') == 0 then
+  if redis.call('EXISTS', key) == 0
+    or (redis.call('HEXISTS', key, 'data') == 0 and redis.call('EXISTS', key .. ':lock') == 0) then
     redis.call('HSET', key, 'data', ARGV[i + 1], 'opts', '{}', 'timestamp', ARGV[1], 'delay', '0')
     if isPack then redis.call('HSET', key, 'tries', ARGV[i + 2]) end
     added[#added + 1] = id
