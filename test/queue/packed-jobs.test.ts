@@ -1,78 +1,28 @@
-import { randomUUID } from 'node:crypto';
-import { QueueBridge } from '../../src/deliver/queue-bridge.js';
-import type { QueueBridgeEvents } from '../../src/deliver/queue-bridge-settings.js';
 import { systemClock } from '../../src/message/clock.js';
-import { BullEngine } from '../../src/queue/bull/bull-engine.js';
-import { RedisConnections } from '../../src/queue/bull/redis-connections.js';
-import { Events } from '../../src/runtime/events.js';
-import { silentLogger } from '../../src/runtime/logger.js';
+import { noCounts } from '../deliver/bridge-counts.js';
 import { FakeOwnedSubscription } from '../deliver/fake-owned-subscription.js';
-import { PrivateRedis } from './private-redis.js';
+import { BullFixture, prefix } from './bull-fixture.js';
 import { until } from './until.js';
-import { WorkerProcess } from './worker-process.js';
 
-const prefix = 'halfbox';
-const noCounts = { ignored: 0, engineLost: 0, workerLost: 0, misnamed: 0 };
 const deadlineMs = 30_000;
 
 describe('Bull jobs of several messages, consumed by plain Bull workers of other processes', () => {
-  let redis: PrivateRedis;
-  let connections: RedisConnections;
-  let engine: BullEngine;
-  let topic: string;
-  let cleanUp: (() => Promise<unknown>)[];
-  let counts: Record<keyof QueueBridgeEvents, number>;
-
+  let fixture: BullFixture;
   beforeAll(async () => {
-    redis = await PrivateRedis.start();
-    connections = new RedisConnections(redis.url, silentLogger, { reconnectMsMax: 100 });
-    engine = new BullEngine(connections, silentLogger);
+    fixture = await BullFixture.start();
   });
-  afterAll(async () => {
-    connections.close();
-    await redis.stop();
-  });
-  beforeEach(() => {
-    topic = `orders-${randomUUID()}`;
-    cleanUp = [];
-    counts = { ...noCounts };
-  });
-  afterEach(async () => {
-    for (const clean of cleanUp.reverse()) await clean();
-    await redis.ask((client) => client.flushall());
-  });
+  beforeEach(() => fixture.begin());
+  afterEach(() => fixture.reset());
+  afterAll(() => fixture.stop());
 
-  async function worker(concurrency = 5): Promise<WorkerProcess> {
-    const started = await WorkerProcess.start(redis.url, prefix, `${topic}.mail`, concurrency);
-    cleanUp.push(() => started.kill());
-    return started;
-  }
-
-  async function carry(owned: FakeOwnedSubscription): Promise<QueueBridge> {
-    const events = new Events<QueueBridgeEvents>();
-    for (const name of ['ignored', 'engineLost', 'workerLost', 'misnamed'] as const) {
-      events.on(name, ({ count }) => void (counts[name] += count));
-    }
-    const settings = { reconcileMs: 200, pollMs: 100, retryMs: 10, retryMsMax: 100 };
-    const made = new QueueBridge(owned, { engine, clock: systemClock, logger: silentLogger, events }, settings);
-    await made.start();
-    cleanUp.push(() => made.stop());
-    return made;
-  }
-
-  async function subscription(bodyOf?: (offset: number) => string): Promise<FakeOwnedSubscription> {
-    const owned = new FakeOwnedSubscription(topic, systemClock, 0, bodyOf);
-    owned.config.messagesPerJob = 50;
-    await carry(owned);
-    return owned;
-  }
-
+  const subscription = (bodyOf?: (offset: number) => string): Promise<FakeOwnedSubscription> =>
+    fixture.subscription(bodyOf, 50);
   const untilAcked = (owned: FakeOwnedSubscription, count: number): Promise<true> =>
     until(`${count} acked`, () => owned.acked >= count, deadlineMs);
 
   it('settles each message as the worker says, and leaves nothing in Redis', async () => {
     const owned = await subscription((offset) => JSON.stringify({ failsAtFirst: offset % 10 === 0 }));
-    const plain = await worker();
+    const plain = await fixture.worker();
     owned.add(2_000);
     await untilAcked(owned, 2_000);
     await until('all are told', () => plain.handled.length === 2_200);
@@ -81,45 +31,45 @@ describe('Bull jobs of several messages, consumed by plain Bull workers of other
     for (const { offset, attempt, result } of nacks) {
       expect([offset % 10, attempt, result]).toEqual([0, 1, { kind: 'nack', error: 'no stock' }]);
     }
-    expect(counts).toEqual(noCounts);
+    expect(fixture.counts).toEqual(noCounts);
     await until('its jobs are removed', async () => {
-      const keys = await redis.ask((client) => client.keys(`${prefix}:${topic}.mail:*`));
+      const keys = await fixture.redis.ask((client) => client.keys(`${prefix}:${fixture.queueName}:*`));
       return keys.every((key) => /:(id|meta|stalled-check)$/.test(key));
     });
   });
 
   it('loses nothing when Redis is wiped again and again, and kills of it and of a worker come in between', async () => {
     const owned = await subscription();
-    const doomed = await worker();
-    const plain = await worker();
+    const doomed = await fixture.worker();
+    const plain = await fixture.worker();
     owned.add(3_000);
     await untilAcked(owned, 200);
-    await redis.ask((client) => client.flushall());
+    await fixture.redis.ask((client) => client.flushall());
     await untilAcked(owned, 800);
     await doomed.kill();
-    await redis.ask((client) => client.flushall());
+    await fixture.redis.ask((client) => client.flushall());
     await untilAcked(owned, 1_500);
-    await redis.kill();
+    await fixture.redis.kill();
     owned.add(1_000);
-    await redis.restart();
+    await fixture.redis.restart();
     await untilAcked(owned, 4_000);
     const handled = (): number => new Set([...doomed.handled, ...plain.handled].map(({ id }) => id)).size;
     await until('all are told', () => handled() === 4_000, deadlineMs);
-    expect(counts.engineLost).toBeGreaterThan(0);
-    expect(counts.misnamed).toBe(0);
+    expect(fixture.counts.engineLost).toBeGreaterThan(0);
+    expect(fixture.counts.misnamed).toBe(0);
   });
 
   it('loses nothing when Redis is restored from an older file', async () => {
     const owned = await subscription();
     owned.add(1_000);
     await until('the window is full', () => owned.given >= 1_000);
-    await redis.ask((client) => client.save());
-    const first = await worker();
+    await fixture.redis.ask((client) => client.save());
+    const first = await fixture.worker();
     await untilAcked(owned, 300);
     await first.kill();
-    await redis.kill();
-    await redis.restart();
-    const second = await worker();
+    await fixture.redis.kill();
+    await fixture.redis.restart();
+    const second = await fixture.worker();
     await untilAcked(owned, 1_000);
     const handled = (): number => new Set([...first.handled, ...second.handled].map(({ id }) => id)).size;
     await until('all are told', () => handled() === 1_000, deadlineMs);
@@ -127,40 +77,40 @@ describe('Bull jobs of several messages, consumed by plain Bull workers of other
 
   it('counts all messages of a job whose worker was killed as failed attempts, also when no worker is left', async () => {
     const owned = await subscription((offset) => JSON.stringify({ hangsAtFirst: offset % 50 === 20 }));
-    const doomed = await worker(2);
+    const doomed = await fixture.worker(2);
     owned.add(150);
     await until('two hang', () => doomed.handled.length === 42);
     await doomed.kill();
     await until('found', () => owned.settled.length === 100, deadlineMs);
-    expect(counts.workerLost).toBe(2);
+    expect(fixture.counts.workerLost).toBe(2);
     for (const { attempt, result } of owned.settled) {
       expect([attempt, result]).toEqual([1, { kind: 'nack', error: 'worker-lost' }]);
     }
-    await worker();
+    await fixture.worker();
     // The third hangs at its first attempt.
     await untilAcked(owned, 100);
   });
 
   it('is taken over while jobs of both kinds wait and run, without a duplicate', async () => {
-    const owned = new FakeOwnedSubscription(topic, systemClock);
+    const owned = new FakeOwnedSubscription(fixture.topic, systemClock);
     owned.config.messagesPerJob = 20;
-    const first = await carry(owned);
+    const first = await fixture.carry(owned);
     owned.add(200);
     await until('they wait', () => owned.given === 200);
     owned.config.messagesPerJob = 1;
     owned.add(100);
     await until('all wait', () => owned.given === 300);
-    const plain = await worker();
+    const plain = await fixture.worker();
     await untilAcked(owned, 20);
     await first.stop();
     const successor = owned.takenOver();
     successor.config.messagesPerJob = 50;
-    await carry(successor);
+    await fixture.carry(successor);
     successor.add(100);
     await untilAcked(successor, 400);
     await until('all are told', () => plain.handled.length >= 400);
     expect(plain.handled).toHaveLength(400);
     expect(new Set(plain.handled.map(({ id }) => id)).size).toBe(400);
-    expect(counts).toEqual(noCounts);
+    expect(fixture.counts).toEqual(noCounts);
   });
 });
