@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { MessageRef } from '../../../src/message/ref.js';
 import type { RetentionStore } from '../../../src/store/retention-store.js';
-import { rowPlaceholders, type SqlValue } from '../../../src/store/sql/database.js';
-import { transactionStateCode } from '../../../src/store/sql/transaction-row.js';
 import { Tables } from '../../simulation/model/tables.js';
 import { describeConformance, sqlTest, type ConformingStore } from '../databases.js';
 import {
@@ -16,53 +14,16 @@ import {
   settlement,
   storedIds,
 } from './log-fixture.js';
+import {
+  countRows,
+  insertOldTransactions,
+  oldTransaction,
+  type CountedTable,
+  type OldTransaction,
+} from './old-transactions.js';
 
 const group = 'billing';
 const hourMs = 3_600_000;
-
-interface OldTransaction {
-  id: string;
-  state: keyof typeof transactionStateCode;
-  dueAt: number;
-  messages: string[];
-  /** Times it was asked about: one attempt row at most. */
-  asked: number;
-}
-
-function insertIntoModel(tables: Tables, topic: string, { id, state, dueAt, messages, asked }: OldTransaction): void {
-  const ids = messages.map((message) => ({ id: message, topic, delayMs: undefined, deliverAt: undefined }));
-  tables.transactions.set(id, {
-    id,
-    producer: 'shop',
-    instance: undefined,
-    state,
-    dueAt,
-    claimToken: null,
-    claimedUntil: 0,
-    asked,
-    answered: 0,
-    preparedAt: 0,
-    firstCheckAt: 0,
-    refs: ids,
-    messages: [],
-    resolvedAt: 0,
-    resolvedBy: 'client',
-    reason: undefined,
-    attempts: Array.from({ length: asked }, () => ({ attempt: 1, at: 0, outcome: 'unknown', latencyMs: 3 })),
-  });
-  for (const message of messages) {
-    tables.insertMessage({ id: message, idGiven: true, topic, body: { json: '{}' } }, 0, id);
-  }
-}
-
-/** Rows of a SQL table whose id begins with the prefix, as the model has them. */
-function countInModel(tables: Tables, table: string, prefix: string): number {
-  const has = (id: string): boolean => id.startsWith(prefix);
-  if (table === 'halfbox_message') return [...tables.messages.keys()].filter(has).length;
-  const transactions = [...tables.transactions.values()].filter(({ id }) => has(id));
-  if (table === 'halfbox_transaction') return transactions.length;
-  return transactions.reduce((all, { attempts }) => all + attempts.length, 0);
-}
 
 describeConformance('RetentionStore', (open, kind) => {
   let opened: ConformingStore;
@@ -248,88 +209,42 @@ describeConformance('RetentionStore', (open, kind) => {
   });
 
   describe('transactions', () => {
-    async function insertTransactions(transactions: OldTransaction[]): Promise<void> {
-      if (opened.below instanceof Tables) {
-        for (const transaction of transactions) insertIntoModel(opened.below, topic, transaction);
-        return;
-      }
-      for (let start = 0; start < transactions.length; start += 1_000) {
-        const batch = transactions.slice(start, start + 1_000);
-        const rows = batch.map(({ id, state, dueAt, messages, asked }): SqlValue[] => {
-          const packed = JSON.stringify(messages.map((message) => [message, topic]));
-          return [id, 'shop', transactionStateCode[state], dueAt, 0, 0, packed, '', asked, 0, 0, 0];
-        });
-        const messages = batch.flatMap(({ id, messages: of }) => of.map((message) => [message, topic, id, 0, 0, '{}']));
-        await opened.database.transaction(async (session) => {
-          await session.finish(
-            {
-              sql: `INSERT INTO halfbox_transaction (id, producer, state, due_at, prepared_at, first_check_at, message_refs, placements,
-                asked, answered, resolved_at, resolved_by) VALUES ${rowPlaceholders(rows.length, 12)}`,
-              params: rows.flat(),
-            },
-            {
-              sql: `INSERT INTO halfbox_message (id, topic, transaction_id, stored_at, body_kind, body)
-                VALUES ${rowPlaceholders(messages.length, 6)}`,
-              params: messages.flat(),
-            },
-            ...batch
-              .filter(({ asked }) => asked > 0)
-              .map(({ id }) => ({
-                sql: `INSERT INTO halfbox_check_attempt (transaction_id, attempt, at, outcome, latency_ms)
-                  VALUES (?, 1, 0, 'unknown', 3)`,
-                params: [id],
-              })),
-          );
-        });
-      }
-    }
+    const insertTransactions = (transactions: OldTransaction[]): Promise<void> =>
+      insertOldTransactions(opened.below, topic, transactions);
 
-    async function count(table: string, column: string, prefix: string): Promise<number> {
-      if (opened.below instanceof Tables) return countInModel(opened.below, table, prefix);
-      const [found] = await opened.database.read({
-        sql: `SELECT COUNT(*) AS entries FROM ${table} WHERE ${column} >= ? AND ${column} < ?`,
-        params: [prefix, `${prefix}~`],
-      });
-      return Number(found?.rows[0]?.['entries']);
-    }
-
-    const transaction = (id: string, state: OldTransaction['state'], dueAt: number, messages = 1): OldTransaction => ({
-      id,
-      state,
-      dueAt,
-      messages: Array.from({ length: messages }, (_, index) => `${id}.m${index}`),
-      asked: 1,
-    });
+    const count = (table: CountedTable, prefix: string): Promise<number> => countRows(opened.below, table, prefix);
 
     test('that are resolved go when their time is over; the messages of committed ones stay', async () => {
       const prefix = randomUUID();
       await insertTransactions([
-        transaction(`${prefix}-rolled-back`, 'rolled_back', 100, 3),
-        transaction(`${prefix}-later`, 'rolled_back', 101),
-        transaction(`${prefix}-committed`, 'committed', 100),
-        transaction(`${prefix}-prepared`, 'prepared', 50),
-        transaction(`${prefix}-parked`, 'parked', 50),
+        oldTransaction(`${prefix}-rolled-back`, 'rolled_back', 100, 3),
+        oldTransaction(`${prefix}-later`, 'rolled_back', 101),
+        oldTransaction(`${prefix}-committed`, 'committed', 100),
+        oldTransaction(`${prefix}-prepared`, 'prepared', 50),
+        oldTransaction(`${prefix}-parked`, 'parked', 50),
       ]);
       expect(await retention.purgeResolved(100, 500)).toBe(2);
       expect(await retention.purgeResolved(100, 500)).toBe(0);
-      expect(await count('halfbox_transaction', 'id', prefix)).toBe(3);
-      expect(await count('halfbox_check_attempt', 'transaction_id', prefix)).toBe(3);
-      expect(await count('halfbox_message', 'id', `${prefix}-rolled-back`)).toBe(0);
-      expect(await count('halfbox_message', 'id', prefix)).toBe(4);
+      expect(await count('halfbox_transaction', prefix)).toBe(3);
+      expect(await count('halfbox_check_attempt', prefix)).toBe(3);
+      expect(await count('halfbox_message', `${prefix}-rolled-back`)).toBe(0);
+      expect(await count('halfbox_message', prefix)).toBe(4);
       expect(await retention.purgeParked(50, 500)).toBe(0);
       expect(await retention.purgeParked(51, 500)).toBe(1);
-      expect(await count('halfbox_message', 'id', `${prefix}-parked`)).toBe(0);
+      expect(await count('halfbox_message', `${prefix}-parked`)).toBe(0);
       expect(await retention.purgeResolved(101, 500)).toBe(1);
     });
 
     test('of many messages go fewer at a time', async () => {
       const prefix = randomUUID();
-      const many = Array.from({ length: 5 }, (_, index) => transaction(`${prefix}-${index}`, 'rolled_back', index, 40));
+      const many = Array.from({ length: 5 }, (_, index) =>
+        oldTransaction(`${prefix}-${index}`, 'rolled_back', index, 40),
+      );
       await insertTransactions(many);
       expect(await retention.purgeResolved(100, 50)).toBe(2);
       expect(await retention.purgeResolved(100, 50)).toBe(2);
       expect(await retention.purgeResolved(100, 50)).toBe(1);
-      expect(await count('halfbox_message', 'id', prefix)).toBe(0);
+      expect(await count('halfbox_message', prefix)).toBe(0);
     });
 
     sqlTest(kind)(
@@ -337,7 +252,7 @@ describeConformance('RetentionStore', (open, kind) => {
       async () => {
         const prefix = randomUUID();
         const transactions = Array.from({ length: 200_000 }, (_, index) => ({
-          ...transaction(`${prefix}-${index}`, 'rolled_back', 100),
+          ...oldTransaction(`${prefix}-${index}`, 'rolled_back', 100),
           asked: 0,
         }));
         await insertTransactions(transactions);
@@ -357,8 +272,8 @@ describeConformance('RetentionStore', (open, kind) => {
         };
         await Promise.all([purge(), commit(), commit()]);
         expect(purged).toBe(200_000);
-        expect(await count('halfbox_transaction', 'id', prefix)).toBe(0);
-        expect(await count('halfbox_message', 'id', prefix)).toBe(0);
+        expect(await count('halfbox_transaction', prefix)).toBe(0);
+        expect(await count('halfbox_message', prefix)).toBe(0);
         const [heads] = await opened.store.lanes.heads([topic]);
         expect(heads?.nextOffset).toBe(waits.length);
         expect(waits.length).toBeGreaterThan(0);
