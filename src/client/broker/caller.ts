@@ -28,8 +28,6 @@ export interface CallAnswer {
 
 /** A way to a broker: over HTTP to one of several, or in this process. */
 export interface Caller {
-  /** True where calls are worked on in this thread, one after the other: then few large ones cost least. Default false. */
-  readonly isSerial?: boolean;
   /**
    * Makes one call, once. Rejects with `BrokerUnreachable` when no answer came; every answer of a broker, a refusal too,
    * is resolved.

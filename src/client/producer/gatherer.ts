@@ -41,18 +41,16 @@ export class Gatherer<Content, Result> {
   readonly #counts = { ...noCounts };
   #onIdle: (() => void)[] = [];
 
-  /** @param spreads whether several batches under way at once are worth their cost; default: they are */
   constructor(
     private readonly tryBatch: TryBatch<Content, Result>,
     private readonly settings: SendSettings,
-    spreads?: () => boolean,
   ) {
     const { bufferItemsMax, bufferBytesMax } = settings;
     const bounds = { itemsMax: bufferItemsMax, bytesMax: bufferBytesMax };
     this.#budget = new SendBudget(bounds, (part) => this.#enter(part));
     const send = (batch: Part<Content, Result>[]) => this.#deliver(batch);
     this.#ordered = new Lane(send, { ...settings, inFlightMax: 1 });
-    this.#unordered = new Lane(send, settings, spreads);
+    this.#unordered = new Lane(send, settings);
   }
 
   /** What was done so far and what waits now. */

@@ -9,36 +9,19 @@ export interface LaneBounds {
   inFlightMax: number;
 }
 
-/** Batches are not made thinner than this to have several under way: the calls cost more than it gains then. */
-const loadsMin = 64;
-/** Longest wait between the beginnings of two batches, however slow a broker is. */
-const paceMsMax = 5;
-/** Weight of the latest batch in the running mean of their times. */
-const weight = 0.2;
+/** What waits is spread over the batches that may begin, but not thinner than this: the calls cost more than it gains then. */
+const loadsMin = 200;
 
-/**
- * Gathers what arrives in one turn of the event loop, or while as many batches as may be are under way, into batches.
- * Where much is under way it is spread over several batches that begin a part of their time apart: callers that await
- * their messages otherwise end up in one batch together, and then broker and callers always wait for one another.
- */
+/** Gathers what arrives in one turn of the event loop, or while as many batches as may be are under way, into batches. */
 export class Lane<Load extends Sized> {
   readonly #waiting = new Set<Load>();
   #inFlight = 0;
-  #loadsInFlight = 0;
   #scheduled = false;
-  #pacing = false;
-  #lastBegunAt = -Infinity;
-  /** Mean time of a batch, tries included. */
-  #batchMs = 0;
 
-  /**
-   * @param send ends when the batch is done with; does not reject
-   * @param spreads whether several batches under way at once are worth their cost
-   */
+  /** @param send ends when the batch is done with; does not reject */
   constructor(
     private readonly send: (batch: Load[]) => Promise<void>,
     private readonly bounds: LaneBounds,
-    private readonly spreads: () => boolean = () => true,
   ) {}
 
   add(load: Load): void {
@@ -56,29 +39,12 @@ export class Lane<Load extends Sized> {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#begin();
+      while (this.#inFlight < this.bounds.inFlightMax && this.#waiting.size > 0) {
+        const free = this.bounds.inFlightMax - this.#inFlight;
+        const batches = Math.max(1, Math.min(free, Math.floor(this.#waiting.size / loadsMin)));
+        void this.#run(this.#cut(Math.ceil(this.#waiting.size / batches)));
+      }
     });
-  }
-
-  #begin(): void {
-    while (this.#inFlight < this.bounds.inFlightMax && this.#waiting.size > 0) {
-      const live = this.#waiting.size + this.#loadsInFlight;
-      const batchesMax = this.spreads() ? this.bounds.inFlightMax : 1;
-      const batches = Math.max(1, Math.min(batchesMax, Math.floor(live / loadsMin)));
-      const paceMs = batches > 1 ? Math.min(paceMsMax, this.#batchMs / batches) : 0;
-      const waitMs = this.#lastBegunAt + paceMs - performance.now();
-      if (this.#inFlight > 0 && waitMs > 0) return this.#beginIn(waitMs);
-      void this.#run(this.#cut(Math.ceil(live / batches)));
-    }
-  }
-
-  #beginIn(waitMs: number): void {
-    if (this.#pacing) return;
-    this.#pacing = true;
-    setTimeout(() => {
-      this.#pacing = false;
-      this.#begin();
-    }, waitMs);
   }
 
   #cut(loadsMax: number): Load[] {
@@ -97,13 +63,8 @@ export class Lane<Load extends Sized> {
   }
 
   async #run(batch: Load[]): Promise<void> {
-    const begunAt = performance.now();
-    this.#lastBegunAt = begunAt;
     this.#inFlight += 1;
-    this.#loadsInFlight += batch.length;
     await this.send(batch);
-    this.#batchMs += weight * (performance.now() - begunAt - this.#batchMs);
-    this.#loadsInFlight -= batch.length;
     this.#inFlight -= 1;
     this.#schedule();
   }

@@ -22,8 +22,7 @@ export class MessageSender {
     private readonly caller: Caller,
     private readonly settings: SendSettings,
   ) {
-    const tryBatch = (contents: readonly Content[], options: TryOptions) => this.#tryBatch(contents, options);
-    this.#gatherer = new Gatherer(tryBatch, settings, () => caller.isSerial !== true);
+    this.#gatherer = new Gatherer((contents, options) => this.#tryBatch(contents, options), settings);
   }
 
   get counts(): SendCounts {

@@ -45,8 +45,7 @@ export class TransactionSender implements TransactionCalls {
   ) {
     const settings = completeSendSettings(options);
     this.#settings = settings;
-    const spreads = (): boolean => caller.isSerial !== true;
-    this.#prepares = new Gatherer((contents, options) => this.#tryBatch(contents, options), settings, spreads);
+    this.#prepares = new Gatherer((contents, options) => this.#tryBatch(contents, options), settings);
     this.#resolutions = new Gatherer((contents, options) => this.#tryBatch(contents, options), settings);
   }
 

@@ -44,12 +44,7 @@ export class HalfboxBroker<Topics extends TopicMap = AnyTopics> {
     const { api: _api, topics: _topics, logger, ...settings } = options;
     this.settings = completeSettings(settings);
     this.logger = logger ?? new NestLog('Halfbox');
-    this.caller = {
-      call: (call) => this.#call(call),
-      close: () => this.#running?.caller.close() ?? Promise.resolve(),
-      // SQLite writes in the thread that calls it.
-      isSerial: this.settings.storeUrl.startsWith('sqlite:'),
-    };
+    this.caller = { call: (call) => this.#call(call), close: () => this.#running?.caller.close() ?? Promise.resolve() };
     this.client = new HalfboxClient(this.caller);
   }
 

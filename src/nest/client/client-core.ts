@@ -127,15 +127,11 @@ export class HalfboxClientCore {
   #makeWay(): Way {
     const { options } = this;
     if (options.embedded) {
-      const broker = (): HalfboxBroker => this.#embedded();
       const caller: Caller = {
-        call: (call) => broker().caller.call(call),
-        close: () => broker().caller.close(),
-        get isSerial() {
-          return broker().caller.isSerial === true;
-        },
+        call: (call) => this.#embedded().caller.call(call),
+        close: () => this.#embedded().caller.close(),
       };
-      return { caller, broker };
+      return { caller, broker: () => this.#embedded() };
     }
     if (!options.endpoints) throw new TypeError('HalfboxClientModule: give endpoints, or embedded: true');
     const { endpoints, apiKey, connection } = options;

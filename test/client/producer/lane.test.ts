@@ -10,11 +10,10 @@ describe('Lane', () => {
     lane = laneOf(2);
   });
 
-  const laneOf = (inFlightMax: number, spreads = true) =>
+  const laneOf = (inFlightMax: number) =>
     new Lane<{ size: number; bytes: number }>(
       (batch) => new Promise((end) => sent.push({ sizes: batch.map(({ size }) => size), end })),
       { batchItemsMax: 1_000, batchBytesMax: 1_000_000, inFlightMax },
-      () => spreads,
     );
 
   const add = (count: number): void => {
@@ -39,29 +38,15 @@ describe('Lane', () => {
     expect(sentSizes()).toEqual([100, 10, 10]);
   });
 
-  it('spreads what many callers wait for over the batches that may be under way, which then begin apart', async () => {
-    add(128);
+  it('sends very many in several batches at once', async () => {
+    add(399);
     await nextTurn();
-    expect(sentSizes()).toEqual([64, 64]);
-    // Batches take long: those that follow keep their distance, however many callers come at once.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(sentSizes()).toEqual([399]);
     for (const { end } of sent.splice(0)) end();
-    add(128);
-    const begun: number[] = [];
-    for (let seen = 0; seen < 2; await nextTurn()) {
-      if (sent.length === seen) continue;
-      seen = sent.length;
-      begun.push(performance.now());
-    }
-    expect(sentSizes()).toEqual([64, 64]);
-    expect(begun[1]! - begun[0]!).toBeGreaterThan(1);
-  });
-
-  it('spreads nothing where that is not worth its cost', async () => {
-    lane = laneOf(2, false);
-    add(500);
     await nextTurn();
-    expect(sentSizes()).toEqual([500]);
+    add(400);
+    await nextTurn();
+    expect(sentSizes()).toEqual([200, 200]);
   });
 
   it('sends all of it in one batch where only one may be under way', async () => {
