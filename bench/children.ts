@@ -6,6 +6,9 @@ import { boundToThisProcess, freePort } from './servers.js';
 
 const readyMsMax = 60_000;
 
+/** Flags of Node.js for everything that is measured: those with which `npm start` and the image start the broker. */
+export const nodeFlags = ['--max-semi-space-size=32'];
+
 interface Answer {
   call: number;
   answer?: unknown;
@@ -20,10 +23,10 @@ export class Worker {
   #calls = 0;
   #ended: string | undefined;
 
-  constructor(script: string, options: unknown) {
+  constructor(script: string, options: unknown, execArgv = nodeFlags) {
     const path = fileURLToPath(new URL(`./processes/${script}.js`, import.meta.url));
     this.#script = script;
-    this.#child = fork(path, [JSON.stringify(options)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child = fork(path, [JSON.stringify(options)], { execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child.on('message', ({ call, answer, error }: Answer) => {
       const waiting = this.#waiting.get(call);
       this.#waiting.delete(call);
@@ -79,7 +82,7 @@ export interface Broker {
 export async function startBroker(environment: Record<string, string>): Promise<Broker> {
   const port = await freePort();
   const main = fileURLToPath(new URL('../src/main.js', import.meta.url));
-  const flags = process.env.HALFBOX_BENCH_NODE_FLAGS?.split(' ') ?? [];
+  const flags = [...nodeFlags, ...(process.env.HALFBOX_BENCH_NODE_FLAGS?.split(' ') ?? [])];
   const [command, args] = await boundToThisProcess(process.execPath, [...flags, main, 'start']);
   const startedAt = performance.now();
   const child = spawn(command, args, {

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { nodeFlags } from '../../children.js';
 import { databasePid, freshDatabase } from '../../database.js';
 import type { Peer, PeerFigures } from '../../peer.js';
 import { peakMiB, residentMiB } from '../../process-usage.js';
@@ -30,7 +31,11 @@ export const naiveOutbox: Peer = {
 
 function startScript(name: string, options: object, { redisUrl }: Servers, folder: string): Promise<Program> {
   const script = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
-  return Program.start(name, [process.execPath, script, JSON.stringify({ ...options, redisUrl })], folder);
+  return Program.start(
+    name,
+    [process.execPath, ...nodeFlags, script, JSON.stringify({ ...options, redisUrl })],
+    folder,
+  );
 }
 
 async function measure(
