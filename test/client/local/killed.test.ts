@@ -106,10 +106,13 @@ describe.each(applicationServers)('a shop on $name that is killed', ({ provide, 
       ({ state, resolvedBy }) => `${state} by ${resolvedBy}`,
     );
     // Before its prepare there is nothing at the broker.
-    expect(states.sort()).toEqual([
-      ...Array.from({ length: 2 }, () => 'committed by check'),
-      ...Array.from({ length: 4 }, () => 'committed by client'),
-      ...Array.from({ length: 2 }, () => 'rolled_back by check'),
+    expect(states.map((state) => state.split(' ')[0]).sort()).toEqual([
+      ...Array.from({ length: 6 }, () => 'committed'),
+      ...Array.from({ length: 2 }, () => 'rolled_back'),
     ]);
+    // Nobody is left to roll back, nor to commit for the two that were killed; a check may overtake the others' commit.
+    expect(states).not.toContain('rolled_back by client');
+    const byCheck = states.filter((state) => state === 'committed by check').length;
+    expect(byCheck).toBeGreaterThanOrEqual(2);
   }, 120_000);
 });
