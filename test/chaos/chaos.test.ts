@@ -4,14 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { applies, planOf } from './plan.js';
-import { table } from './report.js';
+import { table, type Row } from './report.js';
 import { readResults, type Result } from './results.js';
+import { allRows } from './rows.js';
 import { steps, type Step } from '../../src/message/step.js';
 
 const main = join(__dirname, '../../dist/test/chaos/main.js');
-/** Needs a check that meets an unfinished local transaction, of which a short chain cannot be sure: `npm run chaos` has it. */
-const rare: Step = 'client.check.settled-before-answer';
-const allSteps = (Object.keys(steps) as Step[]).filter((step) => step !== rare);
+const allSteps = Object.keys(steps) as Step[];
 
 /** Half of the steps on each: what only MariaDB or Bull has there, and the others in turns. */
 const onMariadb = allSteps.filter((step, index) => !applies(step, 'sqlite', 'memory') || index % 2 === 0);
@@ -77,21 +76,53 @@ describe('the table', () => {
     ...more,
   });
 
+  const allPlaces = ['sqlite', 'mariadb'].flatMap((store) =>
+    ['memory', 'bull'].map((engine) => ({ store, engine })),
+  ) as Row['places'];
+  const linesOf = (results: Result[], rows: Row[]): string[] => table(results, rows).split('\n').slice(2);
+
   test('counts runs and breaches of each row, and says where there are too few', () => {
     const few = [
       result({ recoveryMs: 1_500, findings: { lost: 2, dropped: 1, order: 1 } }),
       result({ recoveryMs: 700 }),
     ];
     const many = Array.from({ length: 20 }, () => result({ step: 'relay.read', duplicates: { 'broker-0 killed': 1 } }));
-    const [, , check, read, never, all] = table(
-      [...few, ...many],
-      ['check.claimed', 'relay.read', 'migrate.mid'],
-    ).split('\n');
+    const places = [{ store: 'sqlite', engine: 'memory' }] as const;
+    const rows = ['check.claimed', 'relay.read', 'migrate.mid'].map((name) => ({ name, places }));
+    const [check, read, never, all] = linesOf([...few, ...many], rows);
     expect(check).toBe(
       '| `check.claimed` | 2 (below 20: sqlite/memory 2) | 3 | 0 | 0 | 1 | 0 | 0 | 0 | 0 | 1.5 s | abc, 2026-01-02 |',
     );
     expect(read).toBe('| `relay.read` | 20 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 20 (broker-0 killed) |  | abc, 2026-01-02 |');
     expect(never).toBe('| `migrate.mid` | 0 (not run) | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |  |  |');
     expect(all).toContain('| **all** | 22 |');
+  });
+
+  test('says too few also of a place without any run', () => {
+    const many = Array.from({ length: 20 }, () => result({}));
+    const [row] = linesOf(many, [{ name: 'check.claimed', places: allPlaces, note: 'times as shipped' }]);
+    expect(row).toContain(
+      '| `check.claimed` (times as shipped) | 20 (below 20: sqlite/bull 0, mariadb/memory 0, mariadb/bull 0) |',
+    );
+  });
+
+  test('names the commits of several runs, the last one first, and rows that nobody asked for', () => {
+    const runs = [
+      result({ commit: 'new', date: '2026-01-05T00:00:00.000Z' }),
+      result({ commit: 'old', date: '2026-01-02T00:00:00.000Z' }),
+      result({ commit: 'new', date: '2026-01-04T00:00:00.000Z' }),
+    ];
+    expect(linesOf(runs, [])[0]).toMatch(/ new, 2026-01-05 \(2\); old, 2026-01-02 \(1\) \|$/);
+    const older = ['01', '02', '03'].map((day) => result({ commit: day, date: `2025-12-${day}T00:00:00.000Z` }));
+    expect(linesOf([...older, ...runs], [])[0]).toMatch(/; 03, 2025-12-03 \(1\); 2 before \|$/);
+  });
+
+  test('has a row for each step and fault, with the places where it exists', () => {
+    const placesOf = (name: string): string[] =>
+      allRows.find((row) => row.name === name)!.places.map(({ store, engine }) => `${store}/${engine}`);
+    expect(allRows.map(({ name }) => name)).toEqual(expect.arrayContaining([...allSteps, 'redis.flushall']));
+    expect(placesOf('queue.enqueued')).toEqual(['sqlite/bull', 'mariadb/bull']);
+    expect(placesOf('store.commit.on-the-wire')).toEqual(['mariadb/memory', 'mariadb/bull']);
+    expect(allRows.find(({ name }) => name === 'clock.10-minutes-ahead')!.note).toBe('times as shipped');
   });
 });

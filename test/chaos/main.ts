@@ -7,11 +7,11 @@ import { Command } from 'commander';
 import type { Step } from '../../src/message/step.js';
 import { runChain } from './chain.js';
 import { countFlushes } from './flushes.js';
-import { allFaults } from './faults/all-faults.js';
 import { runFaults, type FaultsOptions } from './faults/run-faults.js';
 import { allSteps, applies, planOf } from './plan.js';
 import { table } from './report.js';
 import { appendResults, readResults } from './results.js';
+import { allRows } from './rows.js';
 import type { StoreName } from './scene.js';
 import { provideServers, type ChaosServers } from './servers.js';
 import type { EngineName } from './topology.js';
@@ -142,7 +142,7 @@ function faultsOptions(names: string[]): FaultsOptions {
 
 async function main(): Promise<number> {
   if (options.report) {
-    console.log(table(readResults(options.results), [...allSteps, ...allFaults.map(({ name }) => name)]));
+    console.log(table(readResults(options.results), allRows));
     return 0;
   }
   const root = fileURLToPath(new URL('../../..', import.meta.url));

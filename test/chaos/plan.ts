@@ -38,7 +38,7 @@ const seldom: Partial<Record<Step, number>> = {
   'retention.raised-before-sweep': 3,
   'schedule.due-before-append': 5,
   'schedule.appended': 5,
-  'client.check.settled-before-answer': 1,
+  'client.check.settled-before-answer': 4,
 };
 
 /** Whether the step exists on this store with this engine. */

@@ -7,6 +7,7 @@ import { loopBlocked } from './loop-blocked.js';
 import { mariadbKilled, mariadbKilledInCommit } from './mariadb-killed.js';
 import { redisClientsKilled, redisFlushed, redisFull, redisKilled } from './redis.js';
 import { sqliteFull } from './sqlite-full.js';
+import { sqliteFullPages } from './sqlite-full-pages.js';
 
 /** In the order of the table. */
 export const allFaults: Fault[] = [
@@ -18,6 +19,7 @@ export const allFaults: Fault[] = [
   redisFull,
   ...connectionFaults,
   sqliteFull,
+  sqliteFullPages,
   clockAhead,
   clockBehind,
   loopBlocked,

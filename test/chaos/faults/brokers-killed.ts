@@ -6,9 +6,10 @@ export const brokersKilled: Fault = {
   name: 'brokers.one-of-3-killed',
   what: 'SIGKILL of a random one of 3 brokers; it is started again when the others deliver what it owned',
   places: [onMariadbWithBull],
+  shippedTimes: true,
   isTimed: true,
   prepare: async () => ({
-    scene: { brokers, defaultTimes: true },
+    scene: { brokers },
     strike: async ({ scene, random, served }) => {
       const victim = random.integer(0, brokers - 1);
       const { at } = await scene.brokers[victim]!.kill();

@@ -9,8 +9,9 @@ function clockOff(direction: 'ahead' | 'behind'): Fault {
     name: `clock.10-minutes-${direction}`,
     what: `the clock of one of two brokers jumps 10 minutes ${direction} while it runs, and back after ${wrongMs / 1_000} s`,
     places: [onMariadbWithBull, onMariadbInMemory],
+    shippedTimes: true,
     prepare: async () => ({
-      scene: { brokers: 2, defaultTimes: true, preloads: ['./preload/settable-clock.js'] },
+      scene: { brokers: 2, preloads: ['./preload/settable-clock.js'] },
       strike: async ({ scene, random }) => {
         const at = Date.now();
         const { child } = scene.brokers[random.integer(0, 1)]!;

@@ -24,6 +24,8 @@ export interface Fault {
   places: Place[];
   /** Strikes again and again for a time, and not so many times. */
   isTimed?: true;
+  /** Brokers have the times of leases as shipped, and the row says so. */
+  shippedTimes?: true;
   /** Prepares what the fault is to happen to. */
   prepare(context: FaultContext): Promise<Stage>;
 }
@@ -39,6 +41,8 @@ export interface FaultContext {
 export interface Stage {
   /** How the scene differs from the usual one. */
   scene?: Partial<SceneOptions>;
+  /** What the fault cannot do here, and the name of the one that strikes instead: its row counts the runs. */
+  fallback?: { name: string; why: string };
   /** Lets it happen while the workload runs; resolves when it is over and everything could work again. */
   strike(struck: Struck): Promise<Strike>;
   /** Ends what was prepared. */

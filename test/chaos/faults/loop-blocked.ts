@@ -22,8 +22,9 @@ export const loopBlocked: Fault = {
   name: 'event-loop.blocked-20-s',
   what: 'the event loop of one of two brokers stands still for 20 s at a step, so that its leases (5 s) run out',
   places: [onMariadbWithBull, onMariadbInMemory],
+  shippedTimes: true,
   prepare: async ({ place }) => ({
-    scene: { brokers: 2, defaultTimes: true },
+    scene: { brokers: 2 },
     strike: async ({ scene, random }) => {
       const steps = place.engine === 'bull' ? [...stepsOf.memory, ...stepsOf.bull] : stepsOf.memory;
       const before = scene.kills.length;

@@ -39,8 +39,10 @@ export interface FaultReport extends Pick<Audit, 'findings' | 'looked'> {
 export async function runFault(run: FaultRun): Promise<FaultReport> {
   const { fault, place, servers, folder, seed } = run;
   const stage = await fault.prepare({ place, servers, folder });
+  if (stage.fallback) run.tell(`${stage.fallback.why}; ${stage.fallback.name} strikes instead`);
   try {
-    const scene = await Scene.create({ servers, folder, ...place, seed, ...stage.scene });
+    const { shippedTimes: defaultTimes = false } = fault;
+    const scene = await Scene.create({ servers, folder, ...place, seed, defaultTimes, ...stage.scene });
     try {
       const observer = await Observer.of(scene);
       try {
@@ -60,6 +62,8 @@ class Striking {
   readonly #blows: Blow[] = [];
   readonly #progress: Progress;
   readonly #random: Random;
+  /** Of the row that the strikes are counted in. */
+  readonly #name: string;
 
   constructor(
     private readonly run: FaultRun,
@@ -71,6 +75,7 @@ class Striking {
     if (run.place.engine === 'bull') served.push('orders/bull');
     this.#progress = new Progress((file) => scene.path(file), served);
     this.#random = new Random(run.seed);
+    this.#name = stage.fallback?.name ?? run.fault.name;
   }
 
   async all(): Promise<FaultReport> {
@@ -113,14 +118,14 @@ class Striking {
     }
     const servedAt = await this.#served(strike.healedAt);
     const recoveryMs = servedAt - (strike.since ?? strike.healedAt);
-    this.#blows.push({ step: run.fault.name, at: strike.at, recoveryMs });
+    this.#blows.push({ step: this.#name, at: strike.at, recoveryMs });
     run.tell(`${strike.healedAt - strike.at} ms, served again after ${recoveryMs} ms`);
   }
 
   #disturbed({ at, healedAt }: Strike): void {
-    const { scene, run } = this;
+    const { scene } = this;
     const until = healedAt + (scene.options.defaultTimes ? aftermathMs.shipped : aftermathMs.quick);
-    scene.disturbances.push({ at, until, what: run.fault.name });
+    scene.disturbances.push({ at, until, what: this.#name });
   }
 
   /** When every kind of consumer had got something that was begun after `since`; an error when that takes too long. */

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { delay, onSqliteInMemory, onSqliteWithBull, type Fault, type Stage } from './fault.js';
+import { sqliteFullPages } from './sqlite-full-pages.js';
 
 const sizeMib = 48;
 
@@ -21,14 +22,29 @@ function fill(path: string): void {
   }
 }
 
+/** Why no tmpfs can be mounted there; undefined when it is. */
+function mountTmpfs(disk: string): string | undefined {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'tmpfs', disk], { stdio: 'pipe' });
+    return undefined;
+  } catch (error) {
+    // The second line is what `mount` itself says.
+    return `no tmpfs can be mounted: ${(error as Error).message.split('\n', 2).at(-1)}`;
+  }
+}
+
 export const sqliteFull: Fault = {
   name: 'sqlite.disk-full.tmpfs',
-  what: `the store's file lies in a tmpfs of ${sizeMib} MiB, which another file fills to the last byte for 1 to 4 s (needs root)`,
+  what: `the store's file lies in a tmpfs of ${sizeMib} MiB, which another file fills to the last byte for 1 to 4 s; where none can be mounted (needs root), ${sqliteFullPages.name} strikes instead`,
   places: [onSqliteInMemory, onSqliteWithBull],
-  prepare: async ({ folder }): Promise<Stage> => {
-    const disk = join(folder, 'disk');
+  prepare: async (context): Promise<Stage> => {
+    const disk = join(context.folder, 'disk');
     mkdirSync(disk, { recursive: true });
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'tmpfs', disk]);
+    const why = mountTmpfs(disk);
+    if (why !== undefined) {
+      const { name, prepare } = sqliteFullPages;
+      return { ...(await prepare(context)), fallback: { name, why } };
+    }
     return {
       scene: { storeAt: `sqlite:${join(disk, 'halfbox.db')}` },
       strike: async ({ random }) => {
@@ -43,7 +59,8 @@ export const sqliteFull: Fault = {
           if (file.startsWith('filler-')) rmSync(join(disk, file));
         return { at, healedAt: Date.now() };
       },
-      close: async () => void execFileSync('umount', [disk]),
+      // Lazily: a reader's handle that was closed keeps its file open until it is collected.
+      close: async () => void execFileSync('umount', ['--lazy', disk]),
     };
   },
 };

@@ -76,7 +76,7 @@ const orders: Orders = {
   write,
   next: () => `${options.instance}-${options.seed}-${process.pid}-${(count += 1)}`,
 };
-const raw = rawOperations(new BrokerHttp(options.urls), orders);
+const raw = rawOperations(new BrokerHttp(options.urls), orders, options.instance);
 const operations: Operation[] = [...localOperations(opened, dataSource, orders), ...raw.operations];
 const weights = operations.reduce((sum, { weight }) => sum + weight, 0);
 

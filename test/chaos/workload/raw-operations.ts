@@ -5,8 +5,15 @@ import { intended, messagesOf, type Operation, type Orders, type OutgoingMessage
 
 type Resolve = (order: string, transaction: string, verb: 'commit' | 'rollback') => Promise<boolean>;
 
-/** Everything that goes over plain HTTP: transactions that are resolved, or left to check-back; bursts; messages that go soon. */
-export function rawOperations(http: BrokerHttp, orders: Orders): { operations: Operation[]; resolve: Resolve } {
+/**
+ * Everything that goes over plain HTTP: transactions that are resolved, or left to check-back; bursts; messages that go soon.
+ * @param instance of the producer `shop` in this process, whose fence answers what this leaves unfinished
+ */
+export function rawOperations(
+  http: BrokerHttp,
+  orders: Orders,
+  instance: string,
+): { operations: Operation[]; resolve: Resolve } {
   const { random, write } = orders;
 
   const lost = (order: string) => (error: string) => write({ kind: 'lost', order, error });
@@ -52,6 +59,19 @@ export function rawOperations(http: BrokerHttp, orders: Orders): { operations: O
 
   const silent = (decision: Decision) => async () => void (await prepare(decision));
 
+  /**
+   * What a process of this instance leaves that dies between the prepare of a local transaction and its BEGIN: the check finds no
+   * fence row, and settles that there will never be one.
+   */
+  const unfinishedLocal = async (): Promise<void> => {
+    const order = orders.next();
+    const transaction = newId();
+    const messages = messagesOf(orders, order, random.integer(1, 3));
+    write({ kind: 'intended', order, way: 'raw', decision: 'local', transaction, messages: messages.map(intended) });
+    const request = { id: transaction, producer: 'shop', instance, messages };
+    answered(order, await http.firmly('/v1/transactions', request, lost(order)), 'prepared');
+  };
+
   const muted = (decision: 'commit' | 'rollback') => async () => void (await prepare(decision, true));
 
   const send = async (messages: (order: string) => OutgoingMessage[]): Promise<void> => {
@@ -76,6 +96,7 @@ export function rawOperations(http: BrokerHttp, orders: Orders): { operations: O
       { name: 'silent, to be committed', weight: 5, run: silent('commit') },
       { name: 'silent, to be rolled back', weight: 4, run: silent('rollback') },
       { name: 'silent for ever', weight: 2, run: silent('unknown') },
+      { name: 'local, left unfinished', weight: 4, run: unfinishedLocal },
       { name: 'mute, to be committed', weight: 2, run: muted('commit') },
       { name: 'mute, to be rolled back', weight: 1, run: muted('rollback') },
       { name: 'burst of one key', weight: 1, run: burst },
