@@ -7,6 +7,7 @@ import { client } from './scenarios/client.js';
 import { delayed } from './scenarios/delayed.js';
 import { embedded } from './scenarios/embedded.js';
 import { idle } from './scenarios/idle.js';
+import { idleSubscriptions } from './scenarios/idle-subscriptions.js';
 import { limits } from './scenarios/limits.js';
 import { local } from './scenarios/local.js';
 import { oneKey } from './scenarios/one-key.js';
@@ -41,6 +42,7 @@ export const allScenarios: readonly Scenario[] = [
   ...redrive,
   ...queueSubscriptions,
   ...idle,
+  ...idleSubscriptions,
   ...retention,
   ...backlog,
   ...soak,

@@ -1,14 +1,31 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eachOf } from '../each-of.js';
+import type { Figures } from '../figures.js';
 import { used } from '../measure.js';
 import { residentMiB } from '../process-usage.js';
 import { Rig } from '../rig.js';
-import { scaled, type Scenario } from '../scenario.js';
+import { scaled, type Scenario, type Trial } from '../scenario.js';
 
 /** A broker that has just started has work left; then it idles. */
 const settleMs = 10_000;
 /** CPU time is counted in hundredths of a second, so an idle process needs a while. */
 const idleMsLeast = 10_000;
+
+/** What brokers and servers use while nothing is asked of them, and what is resident in the first broker. */
+export async function idling(rig: Rig, trial: Trial): Promise<Figures> {
+  await delay(Math.min(settleMs, trial.window.seconds * 1000));
+  const before = await rig.usage();
+  const startedAt = performance.now();
+  await delay(idleMsLeast);
+  const seconds = (performance.now() - startedAt) / 1000;
+  const after = await rig.usage();
+  const { cpu = {} } = used(before, after, seconds, 1);
+  const statements = after.database!.statements - before.database!.statements;
+  return {
+    cpu: { broker: 0, ...cpu },
+    own: { 'statements/s': statements / seconds, 'broker MiB': residentMiB(rig.brokers[0]!.pid) },
+  };
+}
 
 export const idle: Scenario[] = [
   {
@@ -35,18 +52,7 @@ export const idle: Scenario[] = [
           await rig.topic(topic);
           await rig.subscription('pull', { mode: 'pull' }, topic);
         });
-        await delay(Math.min(settleMs, trial.window.seconds * 1000));
-        const before = await rig.usage();
-        const startedAt = performance.now();
-        await delay(idleMsLeast);
-        const seconds = (performance.now() - startedAt) / 1000;
-        const after = await rig.usage();
-        const { cpu = {} } = used(before, after, seconds, 1);
-        const statements = after.database!.statements - before.database!.statements;
-        return {
-          cpu: { broker: 0, ...cpu },
-          own: { 'statements/s': statements / seconds, 'broker MiB': residentMiB(rig.brokers[0]!.pid) },
-        };
+        return idling(rig, trial);
       }),
   },
 ];
