@@ -1,6 +1,7 @@
 import type { Clock } from '../message/clock.js';
 import type { StoredMessage } from '../message/message.js';
 import { Problem } from '../message/problem.js';
+import { reached } from '../message/step.js';
 import type { CheckAttempt, Resolution } from '../message/transaction.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Producer, SigningSecrets } from '../store/catalog-store.js';
@@ -10,7 +11,6 @@ import type { CheckSettings } from './check-settings.js';
 import type { CheckAnswer, ProducerAsker } from './producer-asker.js';
 import type { AskableProducer } from './producer-directory.js';
 import { backoffAfter, type Reachability } from './reachability.js';
-import { reached } from '../message/step.js';
 
 /** Resolves a transaction by its producer's answer: `HalfStore.append` with `by: 'check'`. */
 export type ResolveByCheck = (transactionId: string, resolution: Resolution) => Promise<unknown>;

@@ -1,4 +1,5 @@
 import type { Clock } from '../message/clock.js';
+import { reached } from '../message/step.js';
 import type { BackgroundService } from '../runtime/background-service.js';
 import { Loop } from '../runtime/loop.js';
 import type { CatalogStore, Producer } from '../store/catalog-store.js';
@@ -10,7 +11,6 @@ import { CheckNow } from './check-now.js';
 import type { ProducerAsker } from './producer-asker.js';
 import { ProducerDirectory } from './producer-directory.js';
 import type { ProducerLine } from './producer-line.js';
-import { reached } from '../message/step.js';
 
 export interface CheckBackParts extends CheckAskingParts {
   catalog: CatalogStore;

@@ -1,11 +1,11 @@
 import { MicroserviceFailure } from '../callback/microservice-failure.js';
 import { messageJson } from '../message/message-json.js';
+import { reached } from '../message/step.js';
 import type { ForwardTarget } from '../message/subscription.js';
 import type { Delivery, DeliveryResult, OwnedSubscription, SubscriptionConsumer } from '../relay/owned-subscription.js';
 import type { Logger } from '../runtime/logger.js';
 import { DeliveriesInHand } from './deliveries-in-hand.js';
 import type { ExternalMessage, ExternalSender } from './external-sender.js';
-import { reached } from '../message/step.js';
 
 export interface ExternalForwardParts {
   sender: ExternalSender;

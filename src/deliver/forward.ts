@@ -1,12 +1,12 @@
 import pRetry from 'p-retry';
 import { bodyBytes, type NewMessage } from '../message/message.js';
 import { Problem } from '../message/problem.js';
+import { reached } from '../message/step.js';
 import type { Delivery, DeliveryResult, OwnedSubscription, SubscriptionConsumer } from '../relay/owned-subscription.js';
 import type { Logger } from '../runtime/logger.js';
 import { DeliveryTaker } from './delivery-taker.js';
 import { forwardCopy, hopsMax, hopsOf } from './forward-copy.js';
 import { settleFirmly } from './settle-firmly.js';
-import { reached } from '../message/step.js';
 
 /** Stores messages, all or none, idempotent by their ids (`Sender.send`). */
 export type Send = (messages: NewMessage[]) => Promise<unknown>;

@@ -2,11 +2,11 @@ import { CallbackFailure, type CallbackClient } from '../callback/callback-clien
 import { signedHeaders } from '../callback/signer.js';
 import type { Clock } from '../message/clock.js';
 import { messageText } from '../message/message-json.js';
+import { reached } from '../message/step.js';
 import type { Delivery, DeliveryResult, OwnedSubscription, SubscriptionConsumer } from '../relay/owned-subscription.js';
 import type { Logger } from '../runtime/logger.js';
 import { DeliveriesInHand } from './deliveries-in-hand.js';
 import { judgeAnswer, judgeFailure, type PushVerdict } from './push-answer.js';
-import { reached } from '../message/step.js';
 
 export interface PushParts {
   client: CallbackClient;

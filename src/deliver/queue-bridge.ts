@@ -1,4 +1,5 @@
 import type { Clock } from '../message/clock.js';
+import { reached } from '../message/step.js';
 import { drainedBytesMax, type EngineJob, type EngineQueue, type QueueEngine } from '../queue/queue-engine.js';
 import type { OwnedSubscription, SubscriptionConsumer } from '../relay/owned-subscription.js';
 import type { Events } from '../runtime/events.js';
@@ -8,7 +9,6 @@ import { packJobs } from './pack-jobs.js';
 import { queueBridgeDefaults, type QueueBridgeEvents, type QueueBridgeSettings } from './queue-bridge-settings.js';
 import { QueueOutcomes } from './queue-outcomes.js';
 import { QueueWindow } from './queue-window.js';
-import { reached } from '../message/step.js';
 
 export interface QueueBridgeParts {
   engine: QueueEngine;

@@ -2,12 +2,12 @@ import type { Clock } from '../message/clock.js';
 import type { StoredMessage } from '../message/message.js';
 import type { Outcome, Problem } from '../message/problem.js';
 import type { LogChunk } from '../message/ref.js';
+import { reached, stepChannel } from '../message/step.js';
 import type { AppendItem, AppendResult, HalfStore } from '../store/half-store.js';
 import { GroupCommit, type GroupCommitBounds, type SizedItem } from './group-commit.js';
 import { silentHalfObserver, type HalfObserver } from './half-observer.js';
 import { storedAt } from './message-copies.js';
 import type { PendingBudget } from './pending-budget.js';
-import { reached, stepChannel } from '../message/step.js';
 
 /** What the relay is told about a batch, after it is durable, so that it need not read it back. */
 export interface AppendListener {

@@ -2,6 +2,7 @@ import type { Clock } from '../message/clock.js';
 import { newId } from '../message/message-id.js';
 import type { NewMessage, StoredMessage } from '../message/message.js';
 import { Problem, type Outcome } from '../message/problem.js';
+import { reached } from '../message/step.js';
 import type { Resolution, Resolver } from '../message/transaction.js';
 import type { Topic } from '../store/catalog-store.js';
 import type { AppendResult, HalfStore, PreparedTransaction, PrepareItem } from '../store/half-store.js';
@@ -14,7 +15,6 @@ import { storedAt } from './message-copies.js';
 import type { PendingBudget } from './pending-budget.js';
 import type { ProducerCatalog } from './producer-catalog.js';
 import type { TopicCatalog } from './topic-catalog.js';
-import { reached } from '../message/step.js';
 
 export interface PrepareRequest {
   /** Absent: one is made. With it the call can be repeated safely. */

@@ -1,4 +1,5 @@
 import type { StoredMessage } from '../message/message.js';
+import { reached } from '../message/step.js';
 import { GiveOut } from './delivery-changes.js';
 import type { Outcomes } from './outcomes.js';
 import type { Delivery } from './owned-subscription.js';
@@ -9,7 +10,6 @@ import type { RelayParts } from './relay-parts.js';
 import type { SettlementWriter } from './settlement-writer.js';
 import { TokenBucket } from './token-bucket.js';
 import type { TrackedDelivery } from './tracked-delivery.js';
-import { reached } from '../message/step.js';
 
 /** Steps of a refill that a take waits for when nothing is ready, at most; after that the consumer hears when something is. */
 const refillStepsMax = 8;

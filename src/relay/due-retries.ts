@@ -1,11 +1,11 @@
 import type { Clock } from '../message/clock.js';
+import { reached } from '../message/step.js';
 import type { LaneStore, RetryEntry } from '../store/lane-store.js';
 import { DropRows, WaitInStore } from './delivery-changes.js';
 import type { OwnedState } from './owned-state.js';
 import type { RelaySettings } from './relay-settings.js';
 import type { SettlementWriter } from './settlement-writer.js';
 import { trackedFromRetry, type TrackedDelivery } from './tracked-delivery.js';
-import { reached } from '../message/step.js';
 
 /** Brings due retries into memory, a bounded number at a time. */
 export class DueRetries {

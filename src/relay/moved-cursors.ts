@@ -1,8 +1,8 @@
+import { reached } from '../message/step.js';
 import { writeCursors } from './delivery-changes.js';
 import type { OwnedState } from './owned-state.js';
 import type { RelayParts } from './relay-parts.js';
 import type { SettlementWriter } from './settlement-writer.js';
-import { reached } from '../message/step.js';
 
 /** Writes cursors that moved with nothing else to write, a little later, so that most go along with another write. */
 export class MovedCursors {

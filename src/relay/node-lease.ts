@@ -1,6 +1,6 @@
 import type { Clock } from '../message/clock.js';
-import type { NodeRow, NodeStore } from '../store/node-store.js';
 import { reached } from '../message/step.js';
+import type { NodeRow, NodeStore } from '../store/node-store.js';
 
 /** The part of a lease that this node counts on; the rest covers clocks that run apart. */
 const trusted = 0.8;

@@ -1,3 +1,4 @@
+import { reached } from '../message/step.js';
 import { Extend, Settle, type Fate } from './delivery-changes.js';
 import type { DeliveryId, DeliveryOutcome, DeliveryResult } from './owned-subscription.js';
 import type { OwnedState } from './owned-state.js';
@@ -5,7 +6,6 @@ import { retryDelayMs } from './retry-policy.js';
 import type { SettlementWriter } from './settlement-writer.js';
 import type { RelayParts } from './relay-parts.js';
 import type { TrackedDelivery } from './tracked-delivery.js';
-import { reached } from '../message/step.js';
 
 /** Kept of what a consumer says about a failure, in characters. */
 const errorLengthMax = 1_000;

@@ -1,9 +1,9 @@
+import { reached } from '../message/step.js';
 import type { SigningSecrets } from '../store/catalog-store.js';
 import type { Subscription } from '../store/subscription-store.js';
 import type { ConsumerFactory, SubscriptionConsumer } from './owned-subscription.js';
 import type { RelayParts } from './relay-parts.js';
 import { SubscriptionRelay, type RelayHost } from './subscription-relay.js';
-import { reached } from '../message/step.js';
 
 /** What follows when this node's subscriptions change. */
 export interface OwnershipListener {

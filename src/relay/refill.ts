@@ -1,4 +1,5 @@
 import type { Clock } from '../message/clock.js';
+import { reached } from '../message/step.js';
 import type { LaneStore } from '../store/lane-store.js';
 import type { Logger } from '../runtime/logger.js';
 import { DropRows, WaitInStore } from './delivery-changes.js';
@@ -8,7 +9,6 @@ import type { OwnedState } from './owned-state.js';
 import type { RelaySettings } from './relay-settings.js';
 import type { SettlementWriter } from './settlement-writer.js';
 import { trackedFromRetry } from './tracked-delivery.js';
-import { reached } from '../message/step.js';
 
 /** Statements of one subscription under way at once while it is refilled. */
 const readsAtOnce = 8;

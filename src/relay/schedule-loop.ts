@@ -1,10 +1,10 @@
 import type { Clock } from '../message/clock.js';
 import type { LogChunk } from '../message/ref.js';
+import { reached } from '../message/step.js';
 import type { BackgroundService } from '../runtime/background-service.js';
 import type { Logger } from '../runtime/logger.js';
 import { Loop } from '../runtime/loop.js';
 import type { ScheduleStore } from '../store/schedule-store.js';
-import { reached } from '../message/step.js';
 
 /** The schedule is looked at this often, for messages that another node scheduled. */
 const intervalMs = 1_000;

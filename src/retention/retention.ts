@@ -1,10 +1,10 @@
 import type { Clock } from '../message/clock.js';
+import { reached } from '../message/step.js';
 import type { BackgroundService } from '../runtime/background-service.js';
 import type { Logger } from '../runtime/logger.js';
 import { Loop } from '../runtime/loop.js';
 import type { RetentionStore } from '../store/retention-store.js';
 import type { OverdueBacklogs } from './overdue-backlogs.js';
-import { reached } from '../message/step.js';
 
 /** Lengths of time are milliseconds. How long resolved transactions and messages are kept is stored with them and their topics. */
 export interface RetentionSettings {

@@ -1,10 +1,10 @@
+import { assertBetween } from '../../message/assert-between.js';
 import { bounds } from '../../message/bounds.js';
 import { groupPattern, topicPattern } from '../../message/names.js';
 import type { HalfboxClient } from '../broker/halfbox-client.js';
 import type { SubscriptionSettings } from '../contract.js';
 import type { Handler } from './delivery-context.js';
 import { toError } from './failure.js';
-import { assertBetween } from '../../message/assert-between.js';
 
 /** Where something went wrong: `handle` is the application's handler, the others are calls to a broker. */
 export interface ConsumeFailure {

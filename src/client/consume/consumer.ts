@@ -1,3 +1,4 @@
+import { reached } from '../../message/step.js';
 import type { Delivery } from '../contract.js';
 import { ConsumerStopped, ReceiptLost } from './consume-errors.js';
 import { ConsumerCounts, type InHand } from './consumer-counts.js';
@@ -16,7 +17,6 @@ import { Receiver } from './receiver.js';
 import { Settlements } from './settlements.js';
 import { groupOfOwn, settingsOf, subscribeFirmly } from './subscribe.js';
 import { Visibility } from './visibility.js';
-import { reached } from '../../message/step.js';
 
 /** Handlers that were aborted at a stop may still end, and their outcomes be told. */
 const lastEndsMs = 1_000;

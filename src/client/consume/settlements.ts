@@ -1,11 +1,11 @@
 import { bounds } from '../../message/bounds.js';
+import { reached } from '../../message/step.js';
 import type { HalfboxClient } from '../broker/halfbox-client.js';
 import type { Ack, Nack, SettleResults } from '../contract.js';
 import { BrokerRefused, BrokerUnreachable } from '../errors.js';
 import { ReceiptLost } from './consume-errors.js';
 import type { HeldDelivery } from './delivery-context.js';
 import type { Verdict } from './failure.js';
-import { reached } from '../../message/step.js';
 
 /** Calls that settle at once, at most. */
 const callsMax = 4;

@@ -1,6 +1,8 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { assertBetween } from '../../message/assert-between.js';
 import { systemClock } from '../../message/clock.js';
 import { idPattern } from '../../message/names.js';
+import { reached } from '../../message/step.js';
 import type { BackgroundService } from '../../runtime/background-service.js';
 import { silentLogger, type Logger } from '../../runtime/logger.js';
 import { Loop } from '../../runtime/loop.js';
@@ -12,8 +14,6 @@ import type { FenceRows, Outcome } from './fence-rows.js';
 import { InHand } from './in-hand.js';
 import { ServerFenceRows } from './server-fence-rows.js';
 import { SqliteFenceRows } from './sqlite-fence-rows.js';
-import { reached } from '../../message/step.js';
-import { assertBetween } from '../../message/assert-between.js';
 
 const dayMs = 24 * 3_600_000;
 /** Rows deleted in one transaction. */

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { reached } from '../../message/step.js';
 import type { Logger } from '../../runtime/logger.js';
 import type { Message, ResolvedTransaction } from '../contract.js';
 import {
@@ -15,7 +16,6 @@ import type { Outcome } from './fence-rows.js';
 import { within, type HeldTransaction } from './in-hand.js';
 import { openLocalConnection, type LocalConnection } from './local-connection.js';
 import { beyondWork, OpenWork } from './open-work.js';
-import { reached } from '../../message/step.js';
 
 /** What the transactions of one producer have in common. */
 export interface TransactionParts {

@@ -1,7 +1,7 @@
+import { reached } from '../../message/step.js';
 import type { SqlResult, SqlSession, Statement } from '../sql/database.js';
 import type { MysqlConnection } from './mysql-connection.js';
 import { isMysqlDuplicate } from './mysql-errors.js';
-import { reached } from '../../message/step.js';
 
 const begin: Statement = { sql: 'BEGIN' };
 const commit: Statement = { sql: 'COMMIT' };

@@ -1,4 +1,5 @@
 import { unpackRefs, type LogChunk, type MessageRef } from '../../message/ref.js';
+import { reached } from '../../message/step.js';
 import type { AppendedMessage } from '../half-store.js';
 import {
   listPlaceholders,
@@ -13,7 +14,6 @@ import { insertChunks } from './insert-chunks.js';
 import { lockShards, ShardsChanged } from './lock-shards.js';
 import { ShardPlan } from './shard-plan.js';
 import type { TopicShards } from './topic-shards.js';
-import { reached } from '../../message/step.js';
 
 /** How often a call is tried while topics are being deleted and made anew. */
 const racesMax = 4;

@@ -1,6 +1,6 @@
+import { reached } from '../../message/step.js';
 import type { SqlDatabase, SqlResult, Statement } from './database.js';
 import { sweepChunks } from './sweep-chunks.js';
-import { reached } from '../../message/step.js';
 
 /**
  * Removes whole chunks from the start of one shard; answers how many messages left the log.

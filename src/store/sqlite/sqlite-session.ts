@@ -1,6 +1,6 @@
+import { reached } from '../../message/step.js';
 import type { SqlResult, SqlSession, Statement } from '../sql/database.js';
 import type { LibsqlConnection } from './libsql-connection.js';
-import { reached } from '../../message/step.js';
 
 /** One transaction on the writing connection. BEGIN IMMEDIATE comes with the first statement. */
 export class SqliteSession implements SqlSession {

@@ -1,5 +1,7 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { assertBetween } from '../../../message/assert-between.js';
 import { systemClock } from '../../../message/clock.js';
+import { reached } from '../../../message/step.js';
 import type { BackgroundService } from '../../../runtime/background-service.js';
 import { silentLogger, type Logger } from '../../../runtime/logger.js';
 import { Loop } from '../../../runtime/loop.js';
@@ -14,8 +16,6 @@ import { OpenWork } from '../open-work.js';
 import { doneKey, type InboxMessage, type OnceOptions } from './done-key.js';
 import { InboxBusy } from './inbox-errors.js';
 import { InboxRows } from './inbox-rows.js';
-import { reached } from '../../../message/step.js';
-import { assertBetween } from '../../../message/assert-between.js';
 
 export interface InboxOptions {
   /**

@@ -1,8 +1,8 @@
+import { assertBetween } from '../../../message/assert-between.js';
 import { newId } from '../../../message/message-id.js';
 import { doneKey, type InboxMessage, type OnceOptions } from './done-key.js';
 import { InboxBusy, InboxClaimLost } from './inbox-errors.js';
 import type { Once } from './inbox.js';
-import { assertBetween } from '../../../message/assert-between.js';
 
 /** What is used of Redis: ioredis' `Redis` and `Cluster` have it. */
 export interface InboxRedis {

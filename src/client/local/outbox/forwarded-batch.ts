@@ -1,9 +1,9 @@
+import { reached } from '../../../message/step.js';
 import type { Logger } from '../../../runtime/logger.js';
 import type { Message } from '../../contract.js';
 import { UnreadableMessage } from './outbox-errors.js';
 import type { OutboxRows, WaitingRow } from './outbox-rows.js';
 import { errorText, readSendFailure } from './send-failure.js';
-import { reached } from '../../../message/step.js';
 
 /** Where an outbox's messages go. A `Producer` and a `HalfboxClient` are ones. */
 export interface OutboxSender {

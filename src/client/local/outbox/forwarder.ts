@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { assertBetween } from '../../../message/assert-between.js';
 import { bounds } from '../../../message/bounds.js';
 import { systemClock, type Clock } from '../../../message/clock.js';
 import { newId } from '../../../message/message-id.js';
@@ -9,7 +10,6 @@ import { ForwardedBatch, type OutboxSender } from './forwarded-batch.js';
 import { Lease } from './lease.js';
 import type { Outbox } from './outbox.js';
 import { OutboxRows, type WaitingRow } from './outbox-rows.js';
-import { assertBetween } from '../../../message/assert-between.js';
 
 export interface OutboxForwarderOptions {
   dataSource: DataSource;

@@ -1,5 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { bounds } from '../../../message/bounds.js';
+import { reached } from '../../../message/step.js';
 import { Events } from '../../../runtime/events.js';
 import type { Message, MessagePlace } from '../../contract.js';
 import type { AnyTopics, TopicMap, TopicMessage } from '../../producer/topic-map.js';
@@ -9,7 +10,6 @@ import { CommitListener } from './commit-listener.js';
 import { InvalidMessage, NotInTransaction } from './outbox-errors.js';
 import { outboxRow, type OutboxRow } from './outbox-row.js';
 import { OutboxRows, rowsMax, type FailedMessage, type OutboxCounts } from './outbox-rows.js';
-import { reached } from '../../../message/step.js';
 
 export interface OutboxOptions {
   /** Of a message's body. Default 4 MiB, the default of a topic; a topic may allow less or more. */
