@@ -88,16 +88,18 @@ describe.each(networkServers)('inbox on $name, over connections', ({ provide, di
       const repeat = deferred<unknown>();
       const once = inbox.once(m, 'g', async (manager) => {
         await lock(manager, mine);
+        let rivalId: number | undefined;
         const other = many.transaction(async (rival) => {
+          [{ rivalId }] = await rival.query('SELECT CONNECTION_ID() AS rivalId');
           // Has written more, so that the database ends the other one.
           for (let n = 0; n < 20; n += 1) await insertOrder(`rival-${n}-${m.id}`)(rival);
           await lock(rival, theirs);
           await lock(rival, mine);
         });
         await until('the rival waits for it', async () => {
-          const [{ Status: status }] = (await direct.query('SHOW ENGINE INNODB STATUS')) as [{ Status: string }];
-          // Before that it tells of earlier deadlocks.
-          return status.split('LIST OF TRANSACTIONS')[1]!.includes('LOCK WAIT');
+          const waits = `SELECT 1 FROM information_schema.INNODB_TRX
+            WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id = ${rivalId ?? 0}`;
+          return (await direct.query(waits)).length === 1;
         });
         // The driver has the second one before the first one is answered.
         const atOnce = [lock(manager, theirs), insertOrder(`beside-${after}`)(manager)];
