@@ -97,7 +97,10 @@ export class CheckAsking {
       }, checkTimeoutMs);
     });
     const asked = asker.ask(question, producer, secrets, ending.signal).catch((error: unknown) => {
-      this.parts.logger.error({ err: error, producer: check.producer }, 'asking a producer failed unexpectedly');
+      // One that was told to end may say so by an error.
+      if (!ending.signal.aborted) {
+        this.parts.logger.error({ err: error, producer: check.producer }, 'asking a producer failed unexpectedly');
+      }
       return { outcome: 'unreachable', error: 'asking failed unexpectedly' } satisfies CheckAnswer;
     });
     try {

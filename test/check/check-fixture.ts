@@ -28,6 +28,8 @@ export const idOf = ({ text }: ReceivedCall) => (JSON.parse(text) as { transacti
 export class CheckFixture {
   readonly clock = { time: 1_900_000_000_000, now: (): number => this.clock.time };
   readonly observed: string[] = [];
+  /** Messages of level error. */
+  readonly errors: string[] = [];
   readonly #closers: (() => Promise<unknown>)[] = [];
 
   private constructor(
@@ -74,7 +76,7 @@ export class CheckFixture {
       askers: askers ?? [new HttpAsker(client, this.clock, merged.checkTimeoutMs)],
       clock: this.clock,
       settings: merged,
-      logger: silentLogger,
+      logger: { ...silentLogger, error: (_fields, message) => void this.errors.push(message) },
       observer,
     });
   }

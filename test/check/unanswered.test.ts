@@ -1,3 +1,4 @@
+import type { ProducerAsker } from '../../src/check/producer-asker.js';
 import { answering, hanging } from '../callback/target-server.js';
 import { CheckFixture, commit, idOf, unknown } from './check-fixture.js';
 
@@ -46,6 +47,27 @@ describe('CheckBack without an answer', () => {
     server.reply = commit;
     await fixture.pass(checkBack, 60_000);
     expect((await fixture.transaction('a')).state).toBe('committed');
+  });
+
+  it('takes an asker that fails for a defect, but not when it fails because its time is over', async () => {
+    const asker: ProducerAsker = {
+      canAsk: () => true,
+      ask: ({ check }, _producer, _secrets, signal) =>
+        check.transactionId === 'broken'
+          ? Promise.reject(new Error('a defect'))
+          : new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    };
+    await fixture.producer('shop', 'http://127.0.0.1:9');
+    await fixture.prepare('shop', 'slow');
+    const checkBack = fixture.checkBack({ checkTimeoutMs: 200 }, fixture.store, [asker]);
+    await fixture.pass(checkBack, 6_000);
+    expect((await fixture.transaction('slow')).checks.map(({ outcome }) => outcome)).toEqual(['timeout']);
+    expect(fixture.errors).toEqual([]);
+    await fixture.resolve('slow', 'commit', 'client');
+    await fixture.prepare('shop', 'broken');
+    await fixture.pass(checkBack, 60_000);
+    expect((await fixture.transaction('broken')).checks.map(({ outcome }) => outcome)).toEqual(['unreachable']);
+    expect(fixture.errors).toEqual(['asking a producer failed unexpectedly']);
   });
 
   it('is not kept from the others by one transaction that the producer cannot answer', async () => {
