@@ -53,6 +53,7 @@ export class Settle implements Change {
       const lane = this.state.lane(delivery.shard);
       draft.touch(lane);
       lane.inFlight.delete(delivery.offset);
+      if (fate.kind === 'acked' && delivery.ref.keyHash !== undefined) lane.setLeaving(delivery.offset, true);
       if (!delivery.inRetry) lane.settled.add(delivery.offset);
       else this.state.settledMeanwhile?.add(`${delivery.shard}:${delivery.offset}`);
       if (fate.kind === 'retry') draft.putRetry(lane, retryEntryOf(delivery, 'due', fate.dueAt, fate));
@@ -67,6 +68,7 @@ export class Settle implements Change {
       const lane = this.state.lane(delivery.shard);
       if (fate.kind !== 'acked') delivery.mayHaveRow = true;
       lane.inFlight.set(delivery.offset, delivery);
+      lane.setLeaving(delivery.offset, false);
       if (!delivery.inRetry) lane.settled.remove(delivery.offset);
     }
   }

@@ -50,6 +50,8 @@ export class Lane {
   inheritedWaiting: readonly { keyHash: string; offset: number }[] = none;
   /** Offsets that were loaded from the retry store and are ready. Made when needed: most lanes are idle. */
   #readyRetries: Set<number> | null = null;
+  /** Offsets that were acked, and whose ordering keys are passed on when that is stored. Made when needed too. */
+  #leaving: Set<number> | null = null;
 
   constructor(
     readonly shard: number,
@@ -113,7 +115,14 @@ export class Lane {
 
   /** Whether the delivery is in memory, on its way: not waiting for a retry, nor dead. */
   isUnderWay(offset: number): boolean {
-    return !this.settled.has(offset) || this.inFlight.has(offset) || this.hasReadyRetry(offset);
+    if (!this.settled.has(offset) || this.inFlight.has(offset) || this.hasReadyRetry(offset)) return true;
+    return this.#leaving !== null && this.#leaving.has(offset);
+  }
+
+  /** The ack of a delivery with an ordering key is being stored, or no longer. */
+  setLeaving(offset: number, leaving: boolean): void {
+    if (leaving) (this.#leaving ??= new Set()).add(offset);
+    else this.#leaving?.delete(offset);
   }
 
   hasReadyRetry(offset: number): boolean {

@@ -183,6 +183,7 @@ export class Outcomes {
 
   #freeKey({ ref: { keyHash }, shard, offset }: TrackedDelivery, now: number, blocks = false): void {
     if (keyHash === undefined) return;
+    this.state.lane(shard).setLeaving(offset, false);
     if (blocks) this.state.gate.block(keyHash, shard, offset);
     else this.state.passKeyOn(keyHash, shard, offset, now);
   }

@@ -1,5 +1,7 @@
+import { EventEmitter, once } from 'node:events';
 import type { Relay } from '../../src/relay/relay.js';
 import type { SubscriptionRelay } from '../../src/relay/subscription-relay.js';
+import type { LaneStore, Settlement } from '../../src/store/lane-store.js';
 import { openTestStore, storeServers } from '../store/databases.js';
 import { ManualClock, Scene, startNode, type World } from './relay-fixture.js';
 
@@ -107,6 +109,45 @@ describe.each(storeServers)('order per key on $name', (server) => {
     }
     expect(order).toEqual(names);
     expect(spilled).toBe(0);
+  });
+
+  test('what is read while the ack of its key is being stored is not copied to the store', async () => {
+    // A store without the other node, which might own the subscription.
+    const alone = { clock: new ManualClock(), opened: await openTestStore(server) };
+    const { store } = alone.opened;
+    let mayAnswer: Promise<unknown> | undefined;
+    // Not a copy: the verbs are the class's.
+    const lanes = Object.create(store.lanes, {
+      settle: {
+        value: async (settlements: Settlement[]) => {
+          const stored = await store.lanes.settle(settlements);
+          await mayAnswer;
+          return stored;
+        },
+      },
+    }) as LaneStore;
+    const { subscriptions, nodes } = store;
+    const settings = { heldBackMax: 3, windowMax: 20 };
+    const slow = await startNode(alone, 'node-2', { store: { lanes, subscriptions, nodes }, settings });
+    try {
+      const scene = await Scene.make(alone);
+      await scene.append(['a1']);
+      const relay = await scene.on(slow);
+      const taken = await scene.takeAll(relay);
+      const moments = new EventEmitter();
+      mayAnswer = once(moments, 'read');
+      const settled = scene.settle(relay, taken);
+      await scene.append(['a2', 'a3', 'a4', 'a5', 'a6', 'a7']);
+      relay.grown(0, 7);
+      await relay.take(5, 30_000);
+      moments.emit('read');
+      await settled;
+      expect(await drain(scene, relay)).toEqual(['a2', 'a3', 'a4', 'a5', 'a6', 'a7']);
+      expect(await scene.waitingInStore()).toBe(0);
+    } finally {
+      await slow.stop();
+      await alone.opened.close();
+    }
   });
 
   test('continue: a dead letter lets the next of its key by', async () => {
