@@ -21,6 +21,7 @@ export interface LaneImage {
 }
 
 export interface StoreImage {
+  /** Epoch ms, before the moment that is shown. */
   at: number;
   transactions: Map<string, TransactionState>;
   shards: { topic: string; shard: number; firstOffset: number; nextOffset: number }[];
@@ -38,11 +39,12 @@ export interface StoreImage {
 const states: TransactionState[] = ['prepared', 'committed', 'rolled_back', 'parked'];
 
 export function readStore(reader: SqlReader): Promise<StoreImage> {
-  return reader.atOnce(() => read(reader));
+  // Before the moment that is read: what was answered until then must be there, what is answered later need not be.
+  const at = Date.now();
+  return reader.atOnce(() => read(reader, at));
 }
 
-async function read(reader: SqlReader): Promise<StoreImage> {
-  const at = Date.now();
+async function read(reader: SqlReader, at: number): Promise<StoreImage> {
   const transactions = await reader.rows('SELECT id, state FROM halfbox_transaction');
   const chunks = await reader.rows(
     'SELECT topic, shard, first_offset, message_count, refs FROM halfbox_shard_log ORDER BY topic, shard, first_offset',
