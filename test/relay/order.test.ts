@@ -119,8 +119,8 @@ describe.each(storeServers)('order per key on $name', (server) => {
     // Not a copy: the verbs are the class's.
     const lanes = Object.create(store.lanes, {
       settle: {
-        value: async (settlements: Settlement[]) => {
-          const stored = await store.lanes.settle(settlements);
+        value: async (settlements: Settlement[], now: number) => {
+          const stored = await store.lanes.settle(settlements, now);
           await mayAnswer;
           return stored;
         },
