@@ -32,9 +32,14 @@ export async function addStreamRoute(
         done();
       },
     });
-    // What was offered an upgrade carries no further request.
     scope.addHook('onSend', (request, reply, _payload, done) => {
-      if (offersUpgrade(request)) reply.header('connection', reply.hasHeader('upgrade') ? 'upgrade, close' : 'close');
+      // What was offered an upgrade carries no further request.
+      const isOver = offersUpgrade(request);
+      if (reply.hasHeader('upgrade')) {
+        // The header is this answer's alone: where the connection ends, nobody else says so.
+        const closes = isOver || /\bclose\b/i.test(request.headers.connection ?? '');
+        reply.header('connection', closes ? 'upgrade, close' : 'upgrade');
+      } else if (isOver) reply.header('connection', 'close');
       done();
     });
     // A refusal that comes before the plugin's own hooks; nobody else would end the connection.
@@ -72,7 +77,7 @@ function offersUpgrade({ raw }: FastifyRequest): boolean {
 }
 
 function requireUpgrade(request: FastifyRequest, reply: FastifyReply): void {
-  if (!request.ws) throw offered(request, reply, 'this is a WebSocket: connect with upgrade: websocket');
+  if (!request.ws) throw offered(reply, 'this is a WebSocket: connect with upgrade: websocket');
 }
 
 /** Sixteen bytes in base64. */
@@ -83,7 +88,7 @@ function requireHandshake(request: FastifyRequest, reply: FastifyReply): void {
   const { headers } = request.raw;
   if (headers['sec-websocket-version'] !== '13') {
     reply.header('sec-websocket-version', '13');
-    throw offered(request, reply, 'connect with sec-websocket-version: 13');
+    throw offered(reply, 'connect with sec-websocket-version: 13');
   }
   if (!keyPattern.test(headers['sec-websocket-key'] ?? '')) {
     const reason = 'must be 16 bytes in base64';
@@ -95,9 +100,7 @@ function requireHandshake(request: FastifyRequest, reply: FastifyReply): void {
 }
 
 /** The refusal of a request without the upgrade that is served here (RFC 9110, section 15.5.22). */
-function offered(request: FastifyRequest, reply: FastifyReply, detail: string): Problem {
-  // The header is this answer's alone: where the connection ends, nobody else says so.
-  const closes = /\bclose\b/i.test(request.headers.connection ?? '');
-  reply.header('upgrade', 'websocket').header('connection', closes ? 'upgrade, close' : 'upgrade');
+function offered(reply: FastifyReply, detail: string): Problem {
+  reply.header('upgrade', 'websocket');
   return new Problem('upgrade-required', detail);
 }
