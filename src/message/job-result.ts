@@ -1,3 +1,6 @@
+/** Why a job has failed that Redis lost after Bull took its id and before it read the data: nobody has seen its messages. */
+export const jobLost = 'the job was lost before it was read';
+
 /** The data of a Bull job of several messages (`messagesPerJob` above 1). Each has all the fields that a job of its own has. */
 export interface JobOfMessages<Message> {
   messages: Message[];

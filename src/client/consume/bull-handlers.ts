@@ -1,6 +1,6 @@
 import type Bull from 'bull';
 import { plainText, rejectText, retryText } from '../../message/failure-text.js';
-import type { FailedInJob, JobOfMessages, JobResult } from '../../message/job-result.js';
+import { jobLost, type FailedInJob, type JobOfMessages, type JobResult } from '../../message/job-result.js';
 import type { DeliveredMessage } from '../contract.js';
 import { ConsumerStopped, ReceiptLost } from './consume-errors.js';
 import type { ConsumeFailure } from './consumer-options.js';
@@ -52,7 +52,7 @@ export class BullHandlers {
     try {
       if ('messages' in data) return await this.#handleAll(job, data.messages);
       // Bull hands out an empty job when Redis was wiped between taking its id and reading it.
-      if (data.id === undefined) throw new Error('the job was lost before it was read');
+      if (data.id === undefined) throw new Error(jobLost);
       await this.#handleOne(job, data);
       return undefined;
     } finally {

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { jobLost } from '../../message/job-result.js';
 import { type EngineWorker, type JobHandler, packIdLead } from '../queue-engine.js';
 import type { Logger } from '../../runtime/logger.js';
 import { type BullPlace, openBullQueue } from './open-bull-queue.js';
@@ -17,7 +18,7 @@ export function startBullWorker(
   queue.on('error', (error) => logger.debug({ err: error, queue: queueName }, 'a Bull worker met an error'));
   const started = queue.process(concurrency, async (job) => {
     // Bull hands out an empty job when Redis was wiped between taking its id and reading it.
-    if (Object.keys(job.data).length === 0) throw new Error('the job was lost before it was read');
+    if (Object.keys(job.data).length === 0) throw new Error(jobLost);
     const returned = await handler(job.data);
     if (String(job.id).startsWith(packIdLead)) return returned;
   });

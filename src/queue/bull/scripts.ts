@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { jobLost } from '../../message/job-result.js';
 import { packIdLead } from '../queue-engine.js';
 
 const packByte = packIdLead.charCodeAt(0);
@@ -74,7 +75,7 @@ local succeeded, returned, bytes = {}, {}, 0
 for _, id in ipairs(redis.call('ZRANGE', prefix .. 'completed', 0, last)) do
   if redis.call('HEXISTS', prefix .. id, 'data') == 0 then
     failed[#failed + 1] = id
-    reasons[#failed] = 'the job was lost before it was read'
+    reasons[#failed] = '${jobLost}'
   else
     if string.byte(id) == ${packByte} then
       if bytes > tonumber(ARGV[3]) then break end
