@@ -120,6 +120,29 @@ test("the store's clock is followed, but for samples that took too long", async 
   expect(clock.now()).toBe(local + 500);
 });
 
+test("the store's clock is followed from the first sample on, however slow the store is", async () => {
+  let local = 1_000;
+  const offMs = 86_400_000;
+  const roundTrips = [9_000, 4_000, 8_000, 7_000, 6_000, 5_000, 3_000, 10];
+  const store = {
+    now: () => {
+      // The request is on its way for all of the time, so that the sample is wrong by half of it.
+      local += roundTrips.shift()!;
+      return Promise.resolve(local + offMs);
+    },
+  };
+  const clock = new StoreClock(store, silentLogger, 10_000, { now: () => local });
+  const wrongByMs = () => clock.now() - local - offMs;
+  await clock.runOnce();
+  expect([wrongByMs(), roundTrips.length]).toEqual([2_000, 3]);
+  await clock.runOnce();
+  expect([wrongByMs(), roundTrips.length]).toEqual([2_000, 2]);
+  await clock.runOnce();
+  expect([wrongByMs(), roundTrips.length]).toEqual([1_500, 1]);
+  await clock.runOnce();
+  expect([wrongByMs(), roundTrips.length]).toEqual([5, 0]);
+});
+
 test("the store's clock goes on evenly when the time of day is set", async () => {
   const clock = new StoreClock({ now: () => Promise.resolve(1_000_000) }, silentLogger);
   await clock.runOnce();

@@ -146,6 +146,7 @@ export class World {
     const { now: dateNow } = Date;
     const { random } = Math;
     const performanceNow = Object.getOwnPropertyDescriptor(performance, 'now');
+    const timeOrigin = Object.getOwnPropertyDescriptor(performance, 'timeOrigin');
     const set = (run: (...args: unknown[]) => void, delayMs = 0, ...args: unknown[]): SimulatedTimer => {
       // A timer of 0 ms takes 1 ms, as in Node.js.
       return new SimulatedTimer(this.after(Math.max(1, delayMs), this.#owner, () => run(...args)));
@@ -169,12 +170,15 @@ export class World {
     Date.now = () => this.#clock();
     Math.random = () => this.random.next();
     Object.defineProperty(performance, 'now', { configurable: true, writable: true, value: () => this.#now });
+    Object.defineProperty(performance, 'timeOrigin', { configurable: true, get: () => this.#clock() - this.#now });
     return () => {
       Object.assign(globalThis, { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate });
       Date.now = dateNow;
       Math.random = random;
       if (performanceNow) Object.defineProperty(performance, 'now', performanceNow);
       else delete (performance as { now?: unknown }).now;
+      if (timeOrigin) Object.defineProperty(performance, 'timeOrigin', timeOrigin);
+      else delete (performance as { timeOrigin?: unknown }).timeOrigin;
     };
   }
 
