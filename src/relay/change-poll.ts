@@ -36,7 +36,7 @@ export class ChangePoll {
 
   async #changed(relay: SubscriptionRelay, changedAt: number): Promise<void> {
     if ((this.#seen.get(relay) ?? relay.claimedAt) === changedAt) return;
-    await this.owned.reconcile(relay, await this.store.get(relay.topic, relay.group));
+    await this.owned.reconcile(relay, () => this.store.get(relay.topic, relay.group));
     this.#seen.set(relay, changedAt);
   }
 }

@@ -20,6 +20,12 @@ export interface OwedLease {
   epoch: number;
 }
 
+/** The row of a subscription. */
+interface FoundSubscription {
+  subscription: Subscription;
+  secrets: SigningSecrets | null;
+}
+
 const nameOf = (topic: string, group: string): string => `${topic}.${group}`;
 
 /** The subscriptions that this node owns, with their consumers. */
@@ -32,6 +38,9 @@ export class OwnedSubscriptions implements RelayHost {
   readonly #releasing = new Map<SubscriptionRelay, Promise<void>>();
   readonly #claiming = new Set<string>();
   readonly #owed = new Map<string, OwedLease>();
+  /** Looks at rows of owned subscriptions so far, and the youngest whose answer counted. */
+  #looks = 0;
+  readonly #lookedAt = new WeakMap<SubscriptionRelay, number>();
 
   constructor(
     private readonly parts: RelayParts,
@@ -145,11 +154,16 @@ export class OwnedSubscriptions implements RelayHost {
     this.parts.events.emit('removed', { topic, group });
   }
 
-  /** Compares an owned subscription with its row as it is now: takes over what was changed, or ends where it is another's. */
-  async reconcile(
-    relay: SubscriptionRelay,
-    found: { subscription: Subscription; secrets: SigningSecrets | null } | null,
-  ): Promise<void> {
+  /**
+   * Compares an owned subscription with its row as it is now: takes over what was changed, or ends where it is another's.
+   * Answers of the store may overtake each other: one whose question is older than that of the last is put aside, since whatever
+   * that question was about, the younger one has found too. Throws what `read` throws.
+   */
+  async reconcile(relay: SubscriptionRelay, read: () => Promise<FoundSubscription | null>): Promise<void> {
+    const look = ++this.#looks;
+    const found = await read();
+    if (look < (this.#lookedAt.get(relay) ?? 0)) return;
+    this.#lookedAt.set(relay, look);
     // Another node may have removed it as idle; what this one's consumer left is known here only.
     if (found === null && relay.config.expiresAfterIdleMs !== undefined) void this.expired(relay.topic, relay.group);
     else if (found === null || found.subscription.epoch !== relay.epoch) void this.lost(relay);

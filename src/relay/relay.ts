@@ -232,7 +232,7 @@ export class Relay {
       this.#loops.assignment.wake();
       return;
     }
-    await this.#owned.reconcile(relay, await this.options.store.subscriptions.get(topic, group));
+    await this.#owned.reconcile(relay, () => this.options.store.subscriptions.get(topic, group));
   }
 
   async #stop(): Promise<void> {

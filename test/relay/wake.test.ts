@@ -1,4 +1,5 @@
 import type { Relay } from '../../src/relay/relay.js';
+import type { SubscriptionStore } from '../../src/store/subscription-store.js';
 import type { Wake, WakeChannel } from '../../src/relay/wake-channel.js';
 import { systemClock } from '../../src/message/clock.js';
 import { openTestStore, sqliteServer } from '../store/databases.js';
@@ -77,6 +78,41 @@ describe('running nodes', () => {
     await world.opened.store.subscriptions.setPaused(scene.topic, scene.group, true);
     await nodes.find((node) => node !== owner)!.subscriptionChanged(scene.topic, scene.group);
     await changed;
+  });
+
+  test('an answer about the subscription that was overtaken by a younger one does not count', async () => {
+    const { lanes, nodes, subscriptions } = world.opened.store;
+    const answers: (() => void)[] = [];
+    let found = (): void => {};
+    const late = new Proxy(subscriptions, {
+      get: (target, verb: keyof SubscriptionStore) => {
+        if (verb !== 'get') return target[verb].bind(target);
+        return async (topic: string, group: string) => {
+          const row = await target.get(topic, group);
+          await new Promise<void>((resolve) => {
+            answers.push(resolve);
+            found();
+          });
+          return row;
+        };
+      },
+    });
+    const scene = await Scene.make(world);
+    const node = await startNode(world, 'node-4', { store: { lanes, nodes, subscriptions: late } });
+    const relay = node.owned(scene.topic, scene.group)!;
+    const looks: Promise<void>[] = [];
+    for (const paused of [true, false]) {
+      await subscriptions.setPaused(scene.topic, scene.group, paused);
+      const isFound = new Promise<void>((resolve) => (found = resolve));
+      looks.push(node.subscriptionChanged(scene.topic, scene.group));
+      await isFound;
+    }
+    for (const index of [1, 0]) {
+      answers[index]!();
+      await looks[index];
+      expect(relay.paused).toBe(false);
+    }
+    await node.stop();
   });
 
   test('one alone tells nobody', async () => {
