@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from './children.js';
+import type { DatabaseCounters } from './database.js';
 import type { Figures } from './figures.js';
 import { Histogram, type HistogramParts } from './histogram.js';
 import type { Rig, Usage } from './rig.js';
@@ -140,6 +141,21 @@ export function used(before: Usage, after: Usage, seconds: number, messages: num
           redoBytesPerMessage: (last.redoBytes - first.redoBytes) / messages,
         },
       }),
+  };
+}
+
+/** What several looks saw, added up: the difference of two sums is what was used in all of their intervals. */
+export function summed(usages: Usage[]): Usage {
+  const sum = (parts: Record<string, number>[]): Record<string, number> => {
+    const all: Record<string, number> = {};
+    for (const part of parts) for (const name in part) all[name] = (all[name] ?? 0) + part[name]!;
+    return all;
+  };
+  const databases = usages.flatMap(({ database }) => (database ? [{ ...database }] : []));
+  return {
+    cpuSeconds: sum(usages.map(({ cpuSeconds }) => cpuSeconds)),
+    writtenBytes: sum(usages.map(({ writtenBytes }) => writtenBytes)),
+    database: databases.length > 0 ? (sum(databases) as unknown as DatabaseCounters) : undefined,
   };
 }
 

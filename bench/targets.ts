@@ -112,7 +112,14 @@ export const targets: readonly Target[] = [
     atLeast: 40,
     aim: 80,
   },
-  ratio('delivery with 10 million waiting, against 10 thousand', 'backlog/10-million', 'backlog/10-thousand', [0.9, 1]),
+  {
+    row: 'delivery with 10 million waiting, against 10 thousand',
+    scenarios: ['backlog/10-million'],
+    measured: (results) => results.figure('backlog/10-million', 'own.× that of 10,000'),
+    unit: '×',
+    atLeast: 0.9,
+    aim: 1,
+  },
   ratio(
     'throughput beside 100 idle subscriptions, against none',
     'subscriptions/idle-100',

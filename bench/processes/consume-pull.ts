@@ -26,17 +26,22 @@ const subscriptions = options.subscriptions ?? [{ topic: 'bench', group: 'pull' 
 let fails = options.fails ?? false;
 let failed = 0;
 
-async function consume(url: string, topic: string, group: string): Promise<void> {
-  const client = new Client(url, { pipelining: 1 });
-  const post = async (verb: string, body: unknown) => {
+type Post = <Answer>(verb: string, body: unknown) => Promise<Answer>;
+
+function poster(client: Client, topic: string, group: string): Post {
+  return async (verb, body) => {
     const path = `/v1/subscriptions/${topic}/${group}/${verb}`;
     const headers = { 'content-type': 'application/json' };
     const response = await client.request({ method: 'POST', path, headers, body: JSON.stringify(body) });
-    if (response.statusCode === 200) return response.body.json();
+    if (response.statusCode === 200) return (await response.body.json()) as never;
     throw new Error(`${path}: ${response.statusCode} ${await response.body.text()}`);
   };
+}
+
+async function consume(url: string, topic: string, group: string): Promise<void> {
+  const post = poster(new Client(url, { pipelining: 1 }), topic, group);
   for (;;) {
-    const { deliveries = [] } = (await post('receive', { max: options.max, waitMs: 20_000 })) as Received;
+    const { deliveries = [] } = await post<Received>('receive', { max: options.max, waitMs: 20_000 });
     if (deliveries.length === 0) continue;
     const receipts = deliveries.map(({ receipt }) => receipt);
     if (fails) {
@@ -48,6 +53,43 @@ async function consume(url: string, topic: string, group: string): Promise<void>
     for (const { message } of deliveries) record.received(message.body, key);
     await post('ack', { receipts });
   }
+}
+
+interface Part {
+  topic: string;
+  group: string;
+  count: number;
+}
+
+/**
+ * Receives and acknowledges so many messages, not one more, and answers how many a second they were. From the first answer on:
+ * the first call on a subscription waits until its owner has read something. Rejects when nothing comes for 20 s.
+ */
+async function take({ topic, group, count }: Part): Promise<number> {
+  let left = count;
+  let begun: { at: number; messages: number } | undefined;
+  const one = async (client: Client): Promise<void> => {
+    const post = poster(client, topic, group);
+    while (left > 0) {
+      const max = Math.min(options.max, left);
+      left -= max;
+      const { deliveries = [] } = await post<Received>('receive', { max, waitMs: 20_000 });
+      left += max - deliveries.length;
+      begun ??= { at: performance.now(), messages: deliveries.length };
+      if (deliveries.length === 0) throw new Error(`${topic}/${group}: nothing came, of ${count} are missing ${left}`);
+      for (const { message } of deliveries) record.received(message.body, `${topic}/${group}`);
+      await post('ack', { receipts: deliveries.map(({ receipt }) => receipt) });
+    }
+  };
+  const clients = Array.from({ length: options.connections }, (_, index) => {
+    return new Client(options.urls[index % options.urls.length]!, { pipelining: 1 });
+  });
+  try {
+    await Promise.all(clients.map(one));
+  } finally {
+    await Promise.all(clients.map((client) => client.destroy()));
+  }
+  return (count - begun!.messages) / ((performance.now() - begun!.at) / 1000);
 }
 
 function startOne({ topic, group }: { topic: string; group: string }, index = 0): void {
@@ -62,7 +104,7 @@ if (!options.waits) start();
 
 record.serve({
   start,
-  consume: (subscription: { topic: string; group: string }) => startOne(subscription),
+  take,
   failed: () => failed,
   acknowledge: () => {
     fails = false;

@@ -1,7 +1,9 @@
 import { allFigures, figureAt, medianFigures, type Figures } from '../../bench/figures.js';
 import { Histogram } from '../../bench/histogram.js';
 import { comparison, targetTable } from '../../bench/report.js';
+import { summed, used } from '../../bench/measure.js';
 import { Results, type Row } from '../../bench/results.js';
+import type { Usage } from '../../bench/rig.js';
 import { targets, verdict } from '../../bench/targets.js';
 import { allScenarios } from '../../bench/all-scenarios.js';
 
@@ -56,6 +58,20 @@ describe('figures', () => {
     });
   });
 
+  test('what was used in several intervals is the difference of the sums', () => {
+    const at = (cpu: number, statements: number): Usage => ({
+      cpuSeconds: { broker: cpu },
+      writtenBytes: {},
+      database: { statements, commits: statements / 2, redoBytes: 0 },
+    });
+    // Two intervals, of 1 s and 2 s; what is used between them does not count.
+    const figures = used(summed([at(10, 100), at(20, 500)]), summed([at(11, 110), at(22, 530)]), 6, 10);
+    expect(figures.cpu).toEqual({ broker: 0.5 });
+    expect(figures.cpuMicrosPerMessage!['broker']).toBeCloseTo(300_000);
+    expect(figures.database).toMatchObject({ statementsPerMessage: 4, commitsPerMessage: 2 });
+    expect(summed([{ cpuSeconds: {}, writtenBytes: {}, database: undefined }]).database).toBeUndefined();
+  });
+
   test('one is found by its path, and all are listed', () => {
     const figures: Figures = { deliveredPerSecond: 5, own: { 'broker MiB': 90 } };
     expect(figureAt(figures, 'own.broker MiB')).toBe(90);
@@ -99,6 +115,18 @@ describe('targets', () => {
     const verdicts = targets.map((target) => verdict(target, results).reached);
     expect(new Set(verdicts)).toEqual(new Set(['not measured']));
     expect(targetTable(results).match(/not measured/g)).toHaveLength(targets.length);
+  });
+
+  test('ten million that wait are held against ten thousand of the same run', () => {
+    const figures: Figures = {
+      deliveredPerSecond: 100,
+      own: { 'delivered/s of 10,000': 90, '× that of 10,000': 0.95 },
+    };
+    const row = targetOf('delivery with 10 million waiting, against 10 thousand');
+    expect(verdict(row, resultsWith({ 'backlog/10-million': figures }))).toMatchObject({
+      value: 0.95,
+      reached: 'at least',
+    });
   });
 
   test('less is better for times and memory', () => {
