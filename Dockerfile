@@ -22,4 +22,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.HALFBOX_PORT + '/health/live').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # HALFBOX_API_KEYS must be set: without keys the broker refuses to listen beyond loopback.
-CMD ["node", "--max-semi-space-size=32", "dist/src/main.js", "start"]
+CMD ["node", "--max-semi-space-size=32", "--v8-pool-size=2", "dist/src/main.js", "start"]

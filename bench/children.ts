@@ -7,7 +7,7 @@ import { boundToThisProcess, freePort } from './servers.js';
 const readyMsMax = 60_000;
 
 /** Flags of Node.js for everything that is measured: those with which `npm start` and the image start the broker. */
-export const nodeFlags = ['--max-semi-space-size=32'];
+export const nodeFlags = ['--max-semi-space-size=32', '--v8-pool-size=2'];
 
 interface Answer {
   call: number;

@@ -77,6 +77,8 @@ export function mysqlDataSource(address: MysqlAddress, server: MysqlServer, opti
     ...(address.ssl && { ssl: address.ssl }),
     extra: {
       queryFormat: formatOnlyParameters,
+      // None is prepared, and mysql2 makes room for all of them with each connection: half a MiB for its default of 16,000.
+      maxPreparedStatements: 1,
       decimalNumbers: true,
       enableKeepAlive: true,
       keepAliveInitialDelay: 10_000,
