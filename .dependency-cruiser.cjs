@@ -71,6 +71,12 @@ module.exports = {
       from: { path: '^src/api/' },
       to: { path: '^src/server/' },
     },
+    {
+      name: 'http-workers-know-no-stage',
+      severity: 'error',
+      from: { path: '^src/http-worker/' },
+      to: { path: '^src/', pathNot: '^src/(http-worker|api|config|message|runtime)/' },
+    },
     onlyIn('prom-client-in-metrics', '^src/metrics/', 'prom-client'),
     onlyIn('bull-in-its-engine', '^src/(queue/bull|client/consume)/', 'bull'),
     onlyIn('typeorm-in-the-store', '^(src/(store|client/(local|application)|nest)|migrations)/', 'typeorm'),

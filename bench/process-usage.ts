@@ -43,3 +43,8 @@ export function forgetPeak(pid: number | undefined): void {
     // A server of another user: its peak is the one since its start.
   }
 }
+
+/** Processes that it has started, and that run; none where /proc does not tell. */
+export function childPids(pid: number): number[] {
+  return (read(pid, `task/${pid}/children`) ?? '').split(' ').filter(Boolean).map(Number);
+}

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBroker, Worker, type Broker } from './children.js';
 import { databaseCounters, databasePid, freshDatabase, type DatabaseCounters } from './database.js';
-import { cpuSeconds, forgetPeak, peakMiB, writtenBytes } from './process-usage.js';
+import { childPids, cpuSeconds, forgetPeak, peakMiB, writtenBytes } from './process-usage.js';
 import { emptyRedis, redisPid } from './redis.js';
 import type { Servers } from './scenario.js';
 
@@ -141,7 +141,10 @@ export class Rig {
 
   #pids(): [name: string, pid: number | undefined][] {
     return [
-      ...this.brokers.map(({ pid }): [string, number] => ['broker', pid]),
+      ...this.brokers.flatMap(({ pid }): [string, number][] => [
+        ['broker', pid],
+        ...childPids(pid).map((child): [string, number] => ['HTTP workers', child]),
+      ]),
       ...this.#serverPids,
       ...this.#workers.map(([name, worker]): [string, number | undefined] => [name, worker.pid]),
     ];

@@ -27,18 +27,22 @@ export interface Verdict {
   reached: 'aim' | 'at least' | 'NOT reached' | 'not measured';
 }
 
-/** Messages/s of a scenario, as multiples of a yardstick. */
+/** Messages/s of a scenario, the best where there are several, as multiples of a yardstick. */
 function times(
   row: string,
-  id: string,
+  id: string | string[],
   by: Yardstick,
   [atLeast, aim]: [number, number],
   figure = 'deliveredPerSecond',
 ): Target {
+  const scenarios = [id].flat();
   return {
     row,
-    scenarios: [id],
-    measured: (results) => results.figure(id, figure),
+    scenarios,
+    measured: (results) => {
+      const figures = scenarios.map((scenario) => results.figure(scenario, figure));
+      return figures.includes(undefined) ? undefined : Math.max(...(figures as number[]));
+    },
     yardstick: by,
     unit: '×',
     atLeast,
@@ -85,19 +89,27 @@ const atTopSpeed: Target = {
   atLeast: 350,
 };
 
+const better = 'the better of none and one HTTP worker';
+const withWorker = (id: string): string[] => [id, `${id}-worker`];
+
 /** What the benchmark is to show, in the order of the table. */
 export const targets: readonly Target[] = [
   times('`halfbox/client`, 128 in flight → NestJS handler, batched pull', 'client/transactions-128', 'rmq', [2, 3]),
-  times('single-message HTTP → batched pull', 'http/pull-128', 'rmq', [1.2, 1.8]),
+  times(`single-message HTTP → batched pull, ${better}`, withWorker('http/pull-128'), 'rmq', [1.2, 1.8]),
   times('single-message HTTP → Bull, a job a message', 'http/bull-128', 'rmq', [0.75, 1]),
-  times('single-message HTTP → Bull, several messages a job', 'http/bull-128-jobs-of-64', 'rmq', [1.2, 1.6]),
+  times(
+    `single-message HTTP → Bull, several messages a job, ${better}`,
+    withWorker('http/bull-128-jobs-of-64'),
+    'rmq',
+    [1.2, 1.6],
+  ),
   times('embedded in process, handler in process, MariaDB', 'embedded/mysql-128', 'rmq', [2.5, 4]),
   times('plain send through the client, stored', 'client/sends-stored-128', 'rmqPlain', [3, 6], 'storedPerSecond'),
   times('plain send through the client, delivered', 'client/sends-delivered-128', 'rmqPlain', [2, 4]),
-  times('SQLite and memory, single-message HTTP', 'http/sqlite-pull-128', 'rmq', [1.2, 2]),
+  times(`SQLite and memory, single-message HTTP, ${better}`, withWorker('http/sqlite-pull-128'), 'rmq', [1.2, 2]),
   times('SQLite, embedded in process', 'embedded/sqlite-128', 'rmq', [3, 6]),
-  times('single-message HTTP against DTM on MySQL', 'http/pull-128', 'dtmMysql', [8, 15]),
-  times('single-message HTTP against a naive outbox', 'http/pull-128', 'naiveOutbox', [12, 25]),
+  times('single-message HTTP against DTM on MySQL', withWorker('http/pull-128'), 'dtmMysql', [8, 15]),
+  times('single-message HTTP against a naive outbox', withWorker('http/pull-128'), 'naiveOutbox', [12, 25]),
   below('commit to handler at 200/s, p50', 'light-load', 'commitToReceiptMs.p50', 'ms', [5, 2]),
   below('commit to handler at 200/s, p99', 'light-load', 'commitToReceiptMs.p99', 'ms', [19, 8]),
   below('prepare answered at 200/s, p50', 'light-load', 'prepareMs.p50', 'ms', [3, 1.5]),

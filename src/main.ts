@@ -41,17 +41,18 @@ function fail(error: unknown): never {
 async function start(): Promise<void> {
   const settings = readEnvironment(process.env);
   const logger = pino({ level: settings.logLevel, redact: ['req.headers.authorization'] });
-  const node = await startNode(settings, logger, version);
-  console.log(greeting(node, settings.apiKeys.count > 0));
+  const starting = startNode(settings, logger, version);
   let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping) process.exit(130);
     stopping = true;
     logger.info({ signal }, 'stopping; a second signal ends it at once');
-    node.stop().then(() => process.exit(0), fail);
+    starting.then((node) => node.stop()).then(() => process.exit(0), fail);
   };
+  // From the beginning: it takes calls before the start has ended.
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  console.log(greeting(await starting, settings.apiKeys.count > 0));
   await giveBackLoadingMemory();
 }
 

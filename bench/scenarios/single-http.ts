@@ -14,8 +14,12 @@ async function pulled({ servers, window }: Trial, options: RigOptions, connectio
   });
 }
 
-async function worked({ servers, window }: Trial, subscription: object): Promise<Figures> {
-  return Rig.use(servers, { store: 'mysql', redis: true }, async (rig) => {
+async function worked(
+  { servers, window }: Trial,
+  subscription: object,
+  environment: Record<string, string> = {},
+): Promise<Figures> {
+  return Rig.use(servers, { store: 'mysql', redis: true, environment }, async (rig) => {
     const consumer = await bullConsumer(rig, subscription);
     const load = rig.worker('load', 'load-http', { urls: rig.urls, connections: 128, shape: { bodyBytes } });
     return measure(rig, { loads: [load], consumers: [consumer] }, window);
@@ -27,6 +31,27 @@ const byConnections = [1, 32, 128, 512].map((connections): Scenario => ({
   title: `single-message HTTP, ${connections} connection${connections > 1 ? 's' : ''}, MariaDB and Redis → batched pull`,
   run: (trial) => pulled(trial, { store: 'mysql', redis: true }, connections),
 }));
+
+/** One process reads and writes HTTP, another one does the rest. */
+const oneWorker = { HALFBOX_WORKERS: '1' };
+
+const byWorker: Scenario[] = [
+  {
+    id: 'http/pull-128-worker',
+    title: 'the same as http/pull-128 with an HTTP worker',
+    run: (trial) => pulled(trial, { store: 'mysql', redis: true, environment: oneWorker }, 128),
+  },
+  {
+    id: 'http/sqlite-pull-128-worker',
+    title: 'the same as http/sqlite-pull-128 with an HTTP worker',
+    run: (trial) => pulled(trial, { store: 'sqlite', environment: oneWorker }, 128),
+  },
+  {
+    id: 'http/bull-128-jobs-of-64-worker',
+    title: 'the same as http/bull-128-jobs-of-64 with an HTTP worker',
+    run: (trial) => worked(trial, { messagesPerJob: 64 }, oneWorker),
+  },
+];
 
 /** Prepare and commit of each message by two HTTP requests, in a closed loop, with the consumer keeping up. */
 export const singleHttp: Scenario[] = [
@@ -46,4 +71,5 @@ export const singleHttp: Scenario[] = [
     title: `single-message HTTP, 128 connections → Bull worker, up to ${messagesPerJob} messages a job`,
     run: (trial) => worked(trial, { messagesPerJob }),
   })),
+  ...byWorker,
 ];

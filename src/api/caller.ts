@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { sameSecret, type ApiKeys, type Caller, type Scope } from '../config/api-keys.js';
 import { Problem } from '../message/problem.js';
@@ -39,7 +40,8 @@ export class CallerGuard {
   /** Sets `request.caller`. `unauthorized` without a valid key, `forbidden` without a scope that the endpoint takes. */
   admit(request: FastifyRequest, reply: FastifyReply, access: Access): void {
     if (access === 'open') return;
-    const caller = this.#identify(request);
+    const caller = this.#identify(request.headers);
+    request.fromNode = caller === otherNode;
     if (!caller) {
       reply.header('www-authenticate', 'Bearer');
       throw new Problem('unauthorized', 'send a valid API key as Authorization: Bearer secret');
@@ -52,17 +54,19 @@ export class CallerGuard {
     request.caller = caller;
   }
 
-  #identify(request: FastifyRequest): Caller | null {
-    const node = request.headers[nodeHeader];
-    if (node !== undefined) {
-      request.fromNode = typeof node === 'string' && sameSecret(node, this.nodeSecret);
-      return request.fromNode ? otherNode : null;
-    }
+  /** Whether a call with these headers could be admitted anywhere that is not open. */
+  knows(headers: IncomingHttpHeaders): boolean {
+    return this.keys.count === 0 || this.#identify(headers) !== null;
+  }
+
+  #identify(headers: IncomingHttpHeaders): Caller | null {
+    const node = headers[nodeHeader];
+    if (node !== undefined) return typeof node === 'string' && sameSecret(node, this.nodeSecret) ? otherNode : null;
     if (this.keys.count === 0) {
-      refuseForeignPages(request);
+      refuseForeignPages(headers);
       return anonymous;
     }
-    const secret = bearer.exec(request.headers.authorization ?? '')?.[1]?.trim();
+    const secret = bearer.exec(headers.authorization ?? '')?.[1]?.trim();
     if (secret === undefined) return null;
     if (this.grant !== undefined && sameSecret(secret, this.grant)) return application;
     return this.keys.find(secret);
@@ -73,7 +77,7 @@ export class CallerGuard {
  * Without keys, being on this machine is what admits a caller. A browser is on this machine too, and any web page can
  * make it call: its own name then stands in `Origin`, or (a name that was made to point here) in `Host`.
  */
-function refuseForeignPages({ headers: { host, origin } }: FastifyRequest): void {
+function refuseForeignPages({ host, origin }: IncomingHttpHeaders): void {
   for (const name of [host, origin?.replace(/^\w+:\/\//, '')]) {
     if (name === undefined || localName.test(name)) continue;
     throw new Problem('forbidden', `calls by or for ${name.slice(0, 100)} need an API key (HALFBOX_API_KEYS)`);

@@ -1,12 +1,11 @@
 import { EventEmitter } from 'node:events';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { bounds } from '../message/bounds.js';
 import { Problem } from '../message/problem.js';
 import type { Logger } from '../runtime/logger.js';
-import type { Caller } from '../config/api-keys.js';
 import type { DirectHandler } from './direct-routes.js';
-import { parseJsonText } from './json-parser.js';
-import { problemJson, retryAfterSeconds } from './problem-json.js';
+import type { Access } from './endpoint.js';
+import { problemJson, problemMediaType, retryAfterSeconds } from './problem-json.js';
 import { problemOf } from './refusal.js';
 
 /** What was answered: a value that JSON can carry, or the text that a handler made itself. */
@@ -14,7 +13,8 @@ export interface DirectAnswer {
   status: number;
   value?: unknown;
   text?: string;
-  retryAfterSeconds?: number | undefined;
+  /** Those that were set, with names in lower case. */
+  headers: Record<string, string | number>;
 }
 
 /** A call of this process under way. */
@@ -25,10 +25,16 @@ export interface DirectCall {
   leave(): void;
 }
 
+/** What a call brings. */
+export interface DirectInput {
+  headers: IncomingHttpHeaders;
+  /** Sets `request.caller`, or throws why the call is refused; before the body is read. */
+  admit(request: FastifyRequest, reply: FastifyReply, access: Access): void;
+  readBody(): unknown;
+}
+
 export interface DirectCallsOptions {
   handlers: readonly DirectHandler[];
-  /** Who the calls are made by. */
-  caller: Caller;
   logger: Logger;
   /** True while the broker stops: calls are refused with 503. */
   stopping: () => boolean;
@@ -41,8 +47,8 @@ interface Route {
 }
 
 /**
- * Calls of this process to the handlers of the direct routes: the same checks of the input, the same handlers, answers and
- * problems as over HTTP, without a request that is written and read again.
+ * Calls to the handlers of the direct routes from wherever they come: the same checks of the input, the same handlers, answers
+ * and problems as over HTTP, without a request of Fastify's.
  */
 export class DirectCalls {
   readonly #routes: Route[];
@@ -55,12 +61,12 @@ export class DirectCalls {
   }
 
   /** Begins a call; undefined where no direct route takes it as it is. */
-  begin(method: string, path: string, bodyText: string | undefined): DirectCall | undefined {
+  begin(method: string, path: string, input: DirectInput): DirectCall | undefined {
     for (const route of this.#routes) {
       const found = route.method === method ? route.pattern.exec(path) : null;
       if (!found) continue;
       const reply = new LocalReply();
-      const answer = this.#answer(route.handler, { ...found.groups }, path, bodyText, reply);
+      const answer = this.#answer(route.handler, { ...found.groups }, path, input, reply);
       return { answer, leave: () => reply.raw.emit('close') };
     }
     return undefined;
@@ -70,37 +76,38 @@ export class DirectCalls {
     handler: DirectHandler,
     params: Record<string, string>,
     url: string,
-    bodyText: string | undefined,
-    reply: LocalReply,
+    { headers, admit, readBody }: DirectInput,
+    local: LocalReply,
   ): Promise<DirectAnswer> {
-    const { caller, logger, stopping } = this.options;
+    const { logger, stopping } = this.options;
+    // The parts of both that direct handlers use.
+    const known = { params, query: {}, body: undefined as unknown, url, headers, caller: null, fromNode: false };
+    const request = known as unknown as FastifyRequest;
+    const reply = local as unknown as FastifyReply;
     try {
       if (stopping()) throw new Problem('unavailable', 'this node is stopping', { retryAfterMs: 1_000 });
-      const body = bodyText === undefined ? undefined : readBody(bodyText);
-      // The parts of them that direct handlers use.
-      const request = { params, query: {}, body, url, caller, fromNode: false } as unknown as FastifyRequest;
-      const value = await handler.run(request, reply as unknown as FastifyReply);
-      const { status, retryAfter } = reply;
-      return { status, retryAfterSeconds: retryAfter, ...(typeof value === 'string' ? { text: value } : { value }) };
+      admit(request, reply, handler.endpoint.spec.access);
+      known.body = readBody();
+      const value = await handler.run(request, reply);
+      return {
+        status: local.status,
+        headers: local.headers,
+        ...(typeof value === 'string' ? { text: value } : { value }),
+      };
     } catch (error) {
       const problem = problemOf(error, logger);
-      const { status } = problem;
-      return { status, value: problemJson(problem), retryAfterSeconds: retryAfterSeconds(problem) };
+      const retryAfter = retryAfterSeconds(problem);
+      local.header('content-type', problemMediaType);
+      if (retryAfter !== undefined) local.header('retry-after', retryAfter);
+      return { status: problem.status, headers: local.headers, value: problemJson(problem) };
     }
   }
-}
-
-function readBody(text: string): unknown {
-  if (Buffer.byteLength(text) > bounds.requestBytesMax) {
-    throw new Problem('body-too-large', 'the request is larger than 16 MiB');
-  }
-  return parseJsonText(text);
 }
 
 /** What a direct handler does with its reply. */
 class LocalReply {
   status = 200;
-  retryAfter: number | undefined;
+  readonly headers: Record<string, string | number> = {};
   #raw: (EventEmitter & { writableEnded: boolean }) | undefined;
 
   /** Tells by `close` when nobody waits any more. */
@@ -113,8 +120,8 @@ class LocalReply {
     return this;
   }
 
-  header(name: string, value: unknown): this {
-    if (name === 'retry-after') this.retryAfter = Number(value);
+  header(name: string, value: string | number): this {
+    this.headers[name] = value;
     return this;
   }
 }

@@ -42,12 +42,25 @@ function giveBack(server: Server, request: IncomingMessage, socket: Answered, he
   server.emit('connection', socket);
 }
 
-function withoutOffer({ method, url, httpVersion, rawHeaders, headers }: IncomingMessage): string {
+function withoutOffer(request: IncomingMessage): string {
+  const closes = /\bclose\b/i.test(request.headers.connection ?? '');
+  return written(request, (name) => !offers.has(name.toLowerCase()), closes ? 'connection: close\r\n' : '');
+}
+
+/** The head of a request as it came, for another parser. */
+export function headOf(request: IncomingMessage): string {
+  return written(request, () => true, '');
+}
+
+function written(
+  { method, url, httpVersion, rawHeaders }: IncomingMessage,
+  keeps: (name: string) => boolean,
+  more: string,
+): string {
   let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!;
-    if (!offers.has(name.toLowerCase())) text += `${name}: ${rawHeaders[index + 1]}\r\n`;
+    if (keeps(name)) text += `${name}: ${rawHeaders[index + 1]}\r\n`;
   }
-  if (/\bclose\b/i.test(headers.connection ?? '')) text += 'connection: close\r\n';
-  return `${text}\r\n`;
+  return `${text}${more}\r\n`;
 }

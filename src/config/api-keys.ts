@@ -16,6 +16,14 @@ interface StoredKey extends Caller {
   digest: Buffer;
 }
 
+/** A key that JSON can carry. */
+export interface StoredKeyJson {
+  name: string;
+  scopes: Scope[];
+  /** SHA-256 of the secret, in base64. */
+  digest: string;
+}
+
 const namePattern = /^[A-Za-z0-9_-]{1,64}$/;
 
 function digestOf(secret: string): Buffer {
@@ -50,6 +58,24 @@ export class ApiKeys {
       keys.push(key);
     }
     return new ApiKeys(keys);
+  }
+
+  /** As {@link stored} gave them in another process. */
+  static restore(stored: readonly StoredKeyJson[]): ApiKeys {
+    return new ApiKeys(
+      stored.map(({ name, scopes: granted, digest }) => ({
+        ...{ name, scopes: new Set(granted) },
+        digest: Buffer.from(digest, 'base64'),
+      })),
+    );
+  }
+
+  /** What another process of the broker needs to know the keys; no secret can be read from it. */
+  get stored(): StoredKeyJson[] {
+    return this.#keys.map(({ name, scopes: granted, digest }) => ({
+      ...{ name, scopes: [...granted] },
+      digest: digest.toString('base64'),
+    }));
   }
 
   /** No keys at all. */

@@ -37,6 +37,8 @@ export const settingSchemas = {
   host: z.string().min(1).default('127.0.0.1'),
   /** Port to listen on; 0 takes a free one. */
   port: integer(0, 65_535).default(3900),
+  /** Processes that read and write HTTP in place of the broker's own, which then does the rest; 0: it does that too. */
+  workers: integer(0, 64).default(0),
   /** Where other nodes and clients reach this node. Default: the address it listens on. */
   advertiseUrl: urlOf('http://10.0.0.5:3900', 'http:', 'https:').optional(),
   /** `name:secret:scope+scope,…`. Absent: everyone who reaches the server may do everything, so it listens on loopback only. */

@@ -1,9 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { DirectAnswer, DirectCall, DirectCalls } from '../api/direct-calls.js';
+import { parseJsonText } from '../api/json-parser.js';
 import { boundCall } from '../client/broker/call-bound.js';
 import { bodyTextOf, type Call, type CallAnswer, type Caller } from '../client/broker/caller.js';
 import { BrokerUnreachable } from '../client/errors.js';
+import type { Caller as Principal } from '../config/api-keys.js';
+import { bounds } from '../message/bounds.js';
+import { Problem } from '../message/problem.js';
 import { Events } from '../runtime/events.js';
 
 /** Names a call to the hook that connects it with its answer. */
@@ -25,8 +29,8 @@ const waitsForDeliveries = /\/receive$/;
 export class EmbeddedCaller implements Caller {
   /** `ended`: one call has ended. */
   readonly events = new Events<{ ended: undefined }>();
-  /** The shorter way of the calls that every message makes. */
-  direct: DirectCalls | undefined;
+  /** The shorter way of the calls that every message makes, and who makes them. */
+  direct: { calls: DirectCalls; caller: Principal } | undefined;
   readonly #inHand = new Set<Promise<unknown>>();
   readonly #underWay = new Map<string, CallUnderWay>();
   #calls = 0;
@@ -78,8 +82,20 @@ export class EmbeddedCaller implements Caller {
   #answer(call: Call): Promise<CallAnswer> {
     if (call.signal?.aborted) return Promise.reject(unanswered(false, call.signal.reason));
     if (this.#closed) return Promise.reject(unanswered(false, new Error('the broker is closed')));
-    const begun = this.direct?.begin(call.method, call.path, bodyTextOf(call));
+    const begun = this.#beginDirectly(call);
     return begun ? answerOf(begun, call) : this.#inject(call);
+  }
+
+  #beginDirectly(call: Call): DirectCall | undefined {
+    if (!this.direct) return undefined;
+    const { calls, caller } = this.direct;
+    return calls.begin(call.method, call.path, {
+      headers: {},
+      admit: (request) => {
+        request.caller = caller;
+      },
+      readBody: () => readBody(bodyTextOf(call)),
+    });
   }
 
   async #inject(call: Call): Promise<CallAnswer> {
@@ -132,6 +148,14 @@ export class EmbeddedCaller implements Caller {
   }
 }
 
+function readBody(text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  if (Buffer.byteLength(text) > bounds.requestBytesMax) {
+    throw new Problem('body-too-large', 'the request is larger than 16 MiB');
+  }
+  return parseJsonText(text);
+}
+
 /** Waits for the answer within the call's bounds. */
 async function answerOf(begun: DirectCall, call: Call): Promise<CallAnswer> {
   let end: (() => void) | undefined;
@@ -159,11 +183,12 @@ class LocalAnswer implements CallAnswer {
   readonly retryAfterMs?: number;
   readonly #text: string | undefined;
 
-  constructor({ status, value, text, retryAfterSeconds }: DirectAnswer) {
+  constructor({ status, value, text, headers }: DirectAnswer) {
     this.status = status;
     this.value = value;
     this.#text = text;
-    if (retryAfterSeconds !== undefined) this.retryAfterMs = retryAfterSeconds * 1_000;
+    const retryAfter = headers['retry-after'];
+    if (retryAfter !== undefined) this.retryAfterMs = Number(retryAfter) * 1_000;
   }
 
   get text(): string {

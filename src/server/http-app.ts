@@ -8,6 +8,7 @@ import { ChangeNotice } from '../api/change-notice.js';
 import { controllers } from '../api/controllers.js';
 import { DirectCalls } from '../api/direct-calls.js';
 import { addDirectRoutes, directHandlers } from '../api/direct-routes.js';
+import { openStream } from '../api/endpoints/streams.js';
 import { createFastifyEdge } from '../api/fastify-edge.js';
 import { ForwardTargets } from '../api/forward-targets.js';
 import { NodeAsker } from '../api/node-asker.js';
@@ -18,8 +19,11 @@ import type { RouteTable } from '../api/route-table.js';
 import { SERVICES, type Services } from '../api/services.js';
 import { addStreamRoute } from '../api/stream-route.js';
 import { SubscriptionChanges } from '../api/subscription-changes.js';
+import type { Settings } from '../config/settings.js';
 import { EmbeddedCaller } from './embedded-caller.js';
+import { HttpWorkers } from './http-workers.js';
 import { buildQuietly } from './quiet-nest.js';
+import { WorkerCalls } from './worker-calls.js';
 
 /** The controllers over the services of one broker. */
 @Module({})
@@ -61,6 +65,16 @@ export interface HttpApp {
   routes: RouteTable;
   /** For calls of this process: no socket, every scope. */
   caller: EmbeddedCaller;
+  /** Takes calls from outside. */
+  listen(settings: Pick<Settings, 'host' | 'workers'>, port: number): Promise<Listener>;
+}
+
+/** What takes calls from outside. */
+export interface Listener {
+  /** Takes no more, and resolves when what was in hand is answered. */
+  close(): Promise<void>;
+  /** Ends what has not ended by itself. */
+  kill(): void;
 }
 
 /** @param stopping true once the broker refuses new requests */
@@ -89,7 +103,23 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
   const instances = controllers.map((controller) => app.get<object>(controller));
   const handlers = directHandlers(instances);
   addDirectRoutes(server, handlers, logger);
-  caller.direct = new DirectCalls({ handlers, caller: guard.ofThisProcess, logger, stopping });
+  const calls = new DirectCalls({ handlers, logger, stopping });
+  caller.direct = { calls, caller: guard.ofThisProcess };
   await server.ready();
-  return { app, routes, caller };
+  const listen: HttpApp['listen'] = async ({ host, workers: count }, port) => {
+    if (count === 0) {
+      await app.listen(port, host);
+      return { close: () => app.close(), kill: () => {} };
+    }
+    const { secret: nodeSecret } = services.node;
+    const options = { host, port, apiKeys: services.apiKeys.stored, nodeSecret, streamPath: openStream.spec.path };
+    const workerCalls = new WorkerCalls(server, calls, guard);
+    const workers = await HttpWorkers.listen(count, options, { calls: workerCalls, server: server.server, logger });
+    const close = async (): Promise<void> => {
+      await workers.close();
+      await app.close();
+    };
+    return { close, kill: () => workers.kill() };
+  };
+  return { app, routes, caller, listen };
 }

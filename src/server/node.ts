@@ -14,7 +14,7 @@ import { openStore } from '../store/open-store.js';
 import { Broker } from './broker.js';
 import type { EmbeddedCaller } from './embedded-caller.js';
 import { openEngine, type Engine } from './engine.js';
-import { createHttpApp, type HttpApp } from './http-app.js';
+import { createHttpApp, type HttpApp, type Listener } from './http-app.js';
 import { refuseCompany, unreachableUrl } from './sole-node.js';
 
 /** A call waits so long while no node has the subscription: longer than a killed owner's lease. */
@@ -100,8 +100,9 @@ async function serve(parts: NodeParts): Promise<RunningNode> {
   const http = await createHttpApp(await servicesOf(parts, broker), () => stopping);
   const { caller } = http;
   await startBroker(broker, parts, url);
+  let listener: Listener | undefined;
   try {
-    if (address) await http.app.listen(address.port, settings.host);
+    if (address) listener = await http.listen(settings, address.port);
   } catch (error) {
     await broker.stop();
     throw error;
@@ -109,9 +110,10 @@ async function serve(parts: NodeParts): Promise<RunningNode> {
   const stop = async (): Promise<void> => {
     stopping = true;
     // Callers that wait for deliveries are answered when their subscription is given back; the others need the store.
-    const closed = within(Promise.all([http.app.close(), caller.close()]), settings.shutdownMs);
+    const closed = within(Promise.all([listener?.close() ?? http.app.close(), caller.close()]), settings.shutdownMs);
     await within(broker.handOver(), settings.shutdownMs);
     await closed;
+    listener?.kill();
     await within(broker.stop(), settings.shutdownMs);
   };
   return { broker, http, caller, url: address?.url ?? url, storeDescription: store.description, stop };

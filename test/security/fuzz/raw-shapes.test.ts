@@ -60,14 +60,17 @@ const smuggling: [string, string][] = [
   ['CONNECT', `${lines('CONNECT a:80 HTTP/1.1', 'host: a', key)}${hidden}`],
 ];
 
-describe('bytes that are no proper request', () => {
+describe.each([
+  ['a broker', '0'],
+  ['HTTP workers', '2'],
+])('bytes that are no proper request, read by %s,', (_name, workers) => {
   jest.setTimeout(180_000);
   let broker: FuzzedBroker;
   let place: { url: string; remove(): Promise<void> };
 
   beforeAll(async () => {
     place = await sqliteServer.provide();
-    broker = await FuzzedBroker.start({ HALFBOX_STORE_URL: place.url });
+    broker = await FuzzedBroker.start({ HALFBOX_STORE_URL: place.url, HALFBOX_WORKERS: workers });
   });
 
   afterAll(async () => {

@@ -1,0 +1,15 @@
+import type { Server } from 'node:http';
+
+/** A request must have arrived whole within this time. */
+export const requestTimeoutMs = 60_000;
+/** A connection without a request is kept so long. */
+export const keepAliveMs = 72_000;
+/** How often idle connections are closed while the server closes. */
+const idleSweepMs = 50;
+
+/** Closes each connection when its request in hand is answered: a client that keeps it open would hold up the stop. */
+export function closeAsTheyIdle(server: Server): void {
+  const sweep = setInterval(() => server.closeIdleConnections(), idleSweepMs);
+  sweep.unref();
+  server.once('close', () => clearInterval(sweep));
+}

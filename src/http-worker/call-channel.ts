@@ -1,0 +1,61 @@
+import type { Duplex } from 'node:stream';
+import { Packr } from 'msgpackr';
+import { FrameReader } from './frame-reader.js';
+
+/** Headers as Node has read them: names in lower case. */
+export type Headers = Record<string, string | string[] | undefined>;
+
+/** A request that an HTTP worker has read whole. A tuple, since names would travel with each. */
+export type WorkerCall = [id: number, method: string, url: string, headers: Headers, body: Uint8Array | null];
+
+/** Nobody waits for the answer of the call any more. */
+export type LeftCall = [id: number];
+
+/** What the broker answers to a call. */
+export type WorkerAnswer = [
+  id: number,
+  status: number,
+  headers: Record<string, string | number>,
+  body: string | Uint8Array,
+];
+
+const lengthBytes = 4;
+
+/**
+ * Carries calls and answers between the broker and one of its HTTP workers, in their order. What is sent in one turn of the
+ * event loop travels as one frame: its length in four bytes (little-endian), then a list in MessagePack.
+ */
+export class CallChannel<Sent, Received> {
+  readonly #packr = new Packr({ useRecords: false, moreTypes: false });
+  #waiting: Sent[] = [];
+
+  /** @param onReceived called for each item that comes */
+  constructor(
+    private readonly stream: Duplex,
+    onReceived: (item: Received) => void,
+  ) {
+    const reader = new FrameReader((frame) => {
+      for (const item of this.#packr.unpack(frame) as Received[]) onReceived(item);
+    });
+    stream.on('data', (bytes: Buffer) => reader.read(bytes));
+    // The end of the other process is heard of by its exit.
+    stream.on('error', () => stream.destroy());
+  }
+
+  /** What is sent to a process that has ended is dropped with it. */
+  send(item: Sent): void {
+    if (this.#waiting.push(item) === 1) setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const frame = this.#packr.pack(this.#waiting);
+    this.#waiting = [];
+    if (!this.stream.writable) return;
+    const length = Buffer.allocUnsafe(lengthBytes);
+    length.writeUInt32LE(frame.length);
+    this.stream.cork();
+    this.stream.write(length);
+    this.stream.write(frame);
+    this.stream.uncork();
+  }
+}
