@@ -56,15 +56,33 @@ export class Assignment {
       free.map(({ topic, group }) => [`${topic}.${group}`, this.#freeSince.get(`${topic}.${group}`) ?? now]),
     );
     let claimed = 0;
-    await eachLimited(mine, this.settings.claimConcurrency, async (subscription) => {
-      try {
-        if (await this.owned.claim(subscription)) claimed += 1;
-      } catch (error) {
-        const { topic, group } = subscription;
-        this.logger.warn({ err: error, topic, group }, 'could not take over a subscription; it is tried again');
-      }
+    await eachLimited(this.#parts(mine), this.settings.claimConcurrency, async (part) => {
+      claimed += await this.#claim(part);
     });
     return free.length >= this.settings.claimBatch && claimed > 0;
+  }
+
+  *#parts(mine: Subscription[]): Generator<Subscription[]> {
+    const { claimTogetherMax } = this.settings;
+    for (let start = 0; start < mine.length; start += claimTogetherMax) {
+      yield mine.slice(start, start + claimTogetherMax);
+    }
+  }
+
+  /** Answers how many were claimed. Those that cannot be claimed together are claimed one by one: one of them may be the reason. */
+  async #claim(part: Subscription[]): Promise<number> {
+    try {
+      return await this.owned.claim(part);
+    } catch (error) {
+      if (part.length === 1) {
+        const { topic, group } = part[0]!;
+        this.logger.warn({ err: error, topic, group }, 'could not take over a subscription; it is tried again');
+        return 0;
+      }
+    }
+    let claimed = 0;
+    for (const subscription of part) claimed += await this.#claim([subscription]);
+    return claimed;
   }
 
   #shouldClaim({ topic, group }: Subscription, ids: string[], now: number): boolean {

@@ -25,13 +25,20 @@ export class ChangePoll {
 
   async runOnce(now: number): Promise<void> {
     const since = this.#since ?? now - overlapMs;
-    for (const { topic, group, owner, epoch, changedAt } of await this.store.changedSince(since, changesMax)) {
+    const changes = await this.store.changedSince(since, changesMax);
+    let next = now - overlapMs;
+    for (const { topic, group, owner, epoch, changedAt } of changes) {
       const relay = this.owned.get(topic, group);
       if (relay !== null) await this.#changed(relay, changedAt);
+      else if (owner !== this.nodeId) continue;
+      // A claim is under way, and its answer may yet be lost: this is looked at again then, however long that takes.
+      else if (this.owned.has(topic, group)) next = Math.min(next, changedAt);
       // The answer to a claim was lost: without this, nobody would deliver it.
-      else if (owner === this.nodeId && !this.owned.has(topic, group)) this.owned.owe({ topic, group, epoch });
+      else this.owned.owe({ topic, group, epoch });
     }
-    this.#since = now - overlapMs;
+    // There may be more of them than were read. Those of one millisecond must not hold up the later ones for good.
+    if (changes.length === changesMax) next = Math.min(next, Math.max(changes.at(-1)!.changedAt, since + 1));
+    this.#since = next;
   }
 
   async #changed(relay: SubscriptionRelay, changedAt: number): Promise<void> {

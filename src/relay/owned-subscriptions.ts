@@ -1,5 +1,7 @@
 import { reached } from '../message/step.js';
+import { eachLimited } from '../runtime/each-limited.js';
 import type { SigningSecrets } from '../store/catalog-store.js';
+import type { ClaimedSubscription, FreeLease } from '../store/lane-store.js';
 import type { Subscription } from '../store/subscription-store.js';
 import type { ConsumerFactory, SubscriptionConsumer } from './owned-subscription.js';
 import type { RelayParts } from './relay-parts.js';
@@ -85,32 +87,30 @@ export class OwnedSubscriptions implements RelayHost {
     this.listener.wakeAt(relay, at);
   }
 
-  /** Claims a free subscription and starts to deliver it. False when another node was faster. */
-  async claim({ topic, group, epoch }: Subscription): Promise<boolean> {
-    const name = nameOf(topic, group);
-    if (this.has(topic, group)) return false;
-    this.#claiming.add(name);
+  /**
+   * Claims free subscriptions together and starts to deliver them; those that are owned or just being claimed here are left out.
+   * Throws what the store throws, and then nothing is known to be claimed.
+   * @returns how many; of the others another node was faster, or what their owner left could not be read: they are given back
+   */
+  async claim(free: readonly Subscription[]): Promise<number> {
+    const wanted = new Map<string, FreeLease>();
+    for (const { topic, group, epoch } of free) {
+      if (!this.has(topic, group)) wanted.set(nameOf(topic, group), { topic, group, epoch });
+    }
+    if (wanted.size === 0) return 0;
+    for (const name of wanted.keys()) this.#claiming.add(name);
+    let taken = 0;
     try {
       const now = this.parts.clock.now();
-      const claimed = await this.parts.store.claim(topic, group, epoch, this.nodeId, now);
-      if (claimed === null) return false;
-      reached('lease.acquired');
-      const relay = new SubscriptionRelay(claimed, this.parts, this, now);
-      let inherited: number;
-      try {
-        inherited = await relay.recover();
-        reached('lease.recovered');
-      } catch (error) {
-        relay.drop();
-        this.owe(relay);
-        throw error;
-      }
-      this.#add(name, relay);
-      this.parts.events.emit('claimed', { topic, group, epoch: relay.epoch, inherited });
+      const claimed = await this.parts.store.claim([...wanted.values()], this.nodeId, now);
+      const mine = claimed.filter((each) => each !== null);
+      await eachLimited(mine, this.parts.settings.claimConcurrency, async (each) => {
+        if (await this.#takeOver(each, now)) taken += 1;
+      });
     } finally {
-      this.#claiming.delete(name);
+      for (const name of wanted.keys()) this.#claiming.delete(name);
     }
-    return true;
+    return taken;
   }
 
   /** Gives a subscription back as planned: its consumer finishes what it has in hand, and nothing is delivered twice. */
@@ -168,6 +168,25 @@ export class OwnedSubscriptions implements RelayHost {
     if (found === null && relay.config.expiresAfterIdleMs !== undefined) void this.expired(relay.topic, relay.group);
     else if (found === null || found.subscription.epoch !== relay.epoch) void this.lost(relay);
     else await relay.changed(found.subscription, found.secrets);
+  }
+
+  /** Goes on where the earlier owner of a claimed subscription ended. False where that failed: it is given back. */
+  async #takeOver(claimed: ClaimedSubscription, now: number): Promise<boolean> {
+    reached('lease.acquired');
+    const relay = new SubscriptionRelay(claimed, this.parts, this, now);
+    const { topic, group, epoch } = relay;
+    try {
+      const inherited = await relay.recover();
+      reached('lease.recovered');
+      this.#add(nameOf(topic, group), relay);
+      this.parts.events.emit('claimed', { topic, group, epoch, inherited });
+      return true;
+    } catch (error) {
+      this.parts.logger.warn({ err: error, topic, group }, 'could not take over a subscription; it is tried again');
+      relay.drop();
+      this.owe(relay);
+      return false;
+    }
   }
 
   #add(name: string, relay: SubscriptionRelay): void {

@@ -1,5 +1,5 @@
 import type { MessageRef } from '../message/ref.js';
-import type { GivenRange, LaneCursor, LaneStore } from '../store/lane-store.js';
+import type { ClaimedSubscription, GivenRange, LaneStore } from '../store/lane-store.js';
 import type { Lane } from './lane.js';
 import type { OwnedState } from './owned-state.js';
 import type { RelayParts } from './relay-parts.js';
@@ -14,7 +14,11 @@ const keysPage = 1_000;
  * failed, and are retried at once with attempt + 1.
  * @returns how many unsettled tries there are
  */
-export async function recover(state: OwnedState, cursors: LaneCursor[], parts: RelayParts): Promise<number> {
+export async function recover(
+  state: OwnedState,
+  { cursors, hasEntries }: Pick<ClaimedSubscription, 'cursors' | 'hasEntries'>,
+  parts: RelayParts,
+): Promise<number> {
   const { store, settings, clock } = parts;
   const { mode } = state.config;
   const claimsEndNow = mode === 'push' || mode === 'forward';
@@ -28,11 +32,16 @@ export async function recover(state: OwnedState, cursors: LaneCursor[], parts: R
     const lane = state.lane(cursor.shard);
     await recoverFirstTries(state, lane, cursor.given, parts, inherit);
   }
-  for (const entry of await store.givenRetries(state.topic, state.group, settings.inheritedMax)) {
-    inherit(state.lane(entry.shard), trackedFromRetry(entry), entry.dueAt);
-    if (entry.ref.keyHash !== undefined) state.gate.enter(entry.ref.keyHash, entry.offset);
+  // Most subscriptions have no entries, and a node may take over very many at once: each statement counts.
+  if (!hasEntries) state.retryWakeAt = Infinity;
+  else {
+    for (const entry of await store.givenRetries(state.topic, state.group, settings.inheritedMax)) {
+      inherit(state.lane(entry.shard), trackedFromRetry(entry), entry.dueAt);
+      if (entry.ref.keyHash !== undefined) state.gate.enter(entry.ref.keyHash, entry.offset);
+    }
+    await recoverKeys(state, store);
   }
-  await recoverKeys(state, store);
+  beginReading(state);
   return state.inFlight;
 }
 
@@ -109,10 +118,14 @@ async function recoverKeys(state: OwnedState, store: LaneStore): Promise<void> {
     }
   }
   for (const [lane, places] of waiting) lane.inheritedWaiting = places.sort((a, b) => a.offset - b.offset);
-  for (const lane of state.lanes.values()) {
+}
+
+/** The log is read from the first offset on that is not settled; keys that wait for nothing below it are asked for at once. */
+function beginReading({ lanes, gate, asks }: OwnedState): void {
+  for (const lane of lanes.values()) {
     lane.readOffset = lane.settled.nextOutside(lane.settled.floor);
     for (const keyHash of lane.passedInheritedWaiting()) {
-      if (gate.askIfWaiting(keyHash)) state.asks.set(keyHash, lane.shard);
+      if (gate.askIfWaiting(keyHash)) asks.set(keyHash, lane.shard);
     }
   }
 }

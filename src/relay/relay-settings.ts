@@ -28,7 +28,9 @@ export interface RelaySettings {
   renewMs: number;
   /** Subscriptions that are looked at in one such round before the next starts at once. */
   claimBatch: number;
-  /** Subscriptions that are claimed or given back at once. */
+  /** Subscriptions that are claimed in one database transaction. */
+  claimTogetherMax: number;
+  /** Such transactions, takeovers that follow each of them, and subscriptions that are given back, under way at once. */
   claimConcurrency: number;
   /** How often grown shards are looked for while this node is alone, or where a wake channel tells of them. */
   headsIntervalMs: number;
@@ -61,6 +63,7 @@ export const relayDefaults: RelaySettings = {
   leaseMs: 5_000,
   renewMs: 1_000,
   claimBatch: 500,
+  claimTogetherMax: 50,
   claimConcurrency: 8,
   headsIntervalMs: 1_000,
   headsIntervalSharedMs: 250,

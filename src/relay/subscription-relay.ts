@@ -121,7 +121,7 @@ export class SubscriptionRelay implements OwnedSubscription {
 
   /** Takes over from the earlier owner. Call once, before anything else. Answers how many tries are with consumers. */
   async recover(): Promise<number> {
-    const inherited = await recover(this.#state, this.claimed.cursors, this.parts);
+    const inherited = await recover(this.#state, this.claimed, this.parts);
     this.#outcomes.watchClaims();
     this.host.wakeAt(this, this.parts.clock.now());
     return inherited;

@@ -70,19 +70,27 @@ export interface Settlement {
   deadLetters: NewDeadLetter[];
 }
 
+/** A subscription to be claimed, and the epoch that it was read at. */
+export type FreeLease = Pick<Subscription, 'topic' | 'group' | 'epoch'>;
+
 /** What an owner starts from. */
 export interface ClaimedSubscription {
   subscription: Subscription;
   secrets: SigningSecrets | null;
   cursors: LaneCursor[];
+  /** Whether the retry store or the dead letters have anything of it; where they have not, nothing needs to be read of them. */
+  hasEntries: boolean;
 }
 
 /** The relay's view of the store. */
 export interface LaneStore {
   /** Subscriptions that nobody owns, or whose owner's lease has ended. */
   claimable(now: number, limit: number): Promise<Subscription[]>;
-  /** Takes the lease if it is still free and at `epoch`: raises the epoch on the subscription and its lanes. Null when another was faster. */
-  claim(topic: string, group: string, epoch: number, nodeId: string, now: number): Promise<ClaimedSubscription | null>;
+  /**
+   * Takes the leases that are still free and at their `epoch`, in one database transaction: raises the epoch on each
+   * subscription and its lanes. Answers in the order of `leases`; null where another was faster.
+   */
+  claim(leases: readonly FreeLease[], nodeId: string, now: number): Promise<(ClaimedSubscription | null)[]>;
   /** Gives the lease back (owner becomes null). False when it was lost before. Unsettled deliveries must have been stored by `settle` first. */
   release(topic: string, group: string, epoch: number): Promise<boolean>;
   /** Chunks of a shard that hold offsets from `fromOffset` on, in order, up to `limit` messages or a little more (whole chunks; refs below `fromOffset` are cut off). */

@@ -18,7 +18,7 @@ describe('due retries', () => {
       createdAt: 0,
     };
     const cursors = [{ shard: 0, settledOffset: 0, settledAbove: [], given: [] }];
-    const state = new OwnedState({ subscription, secrets: null, cursors }, relayDefaults);
+    const state = new OwnedState({ subscription, secrets: null, cursors, hasEntries: true }, relayDefaults);
     const store = {
       dueRetries: async () => [],
       nextRetryAt: async () => {

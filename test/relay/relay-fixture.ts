@@ -6,7 +6,15 @@ import { Relay, type RelayOptions } from '../../src/relay/relay.js';
 import type { SubscriptionRelay } from '../../src/relay/subscription-relay.js';
 import { silentLogger } from '../../src/runtime/logger.js';
 import type { LaneCursor, RetryEntry } from '../../src/store/lane-store.js';
-import { appendChunk, freshName, insertTopic, pullConfig } from '../store/conformance/log-fixture.js';
+import {
+  appendChunk,
+  claimOne,
+  freshName,
+  insertTopic,
+  pullConfig,
+  retryAt,
+  settlement,
+} from '../store/conformance/log-fixture.js';
 import type { TestStore } from '../store/databases.js';
 
 /** A clock that stands still until it is moved. */
@@ -129,9 +137,25 @@ export class Scene {
     const { opened, clock } = this.world;
     const found = await opened.store.subscriptions.get(this.topic, this.group);
     const { epoch } = found!.subscription;
-    const claimed = await opened.store.lanes.claim(this.topic, this.group, epoch, 'thief', clock.now() + 1_000_000);
+    const claimed = await claimOne(opened.store.lanes, this.topic, this.group, epoch, 'thief', clock.now() + 1_000_000);
     await opened.store.lanes.release(this.topic, this.group, epoch + 1);
     return claimed!.cursors;
+  }
+
+  /** An owner that is gone left a retry behind, so that a takeover has something to read. */
+  async leaveRetry(): Promise<void> {
+    const { opened, clock } = this.world;
+    const { lanes, subscriptions } = opened.store;
+    const { topic, group } = this;
+    const { epoch } = (await subscriptions.get(topic, group))!.subscription;
+    await claimOne(lanes, topic, group, epoch, 'gone', clock.now());
+    const retry = retryAt(0, 0, { dueAt: Number.MAX_SAFE_INTEGER });
+    const left = settlement(
+      { topic, group, epoch: epoch + 1 },
+      { shard: 0, settledOffset: 1 },
+      { retriesPut: [retry] },
+    );
+    await lanes.settle([left], clock.now());
   }
 
   async retries(): Promise<RetryEntry[]> {

@@ -103,6 +103,7 @@ describe('while the store is away', () => {
 
   test('a takeover that failed half-way is done again', async () => {
     const scene = await Scene.make(world);
+    await scene.leaveRetry();
     fail.set('blockedKeys', away);
     await node.runOnce(world.clock.now());
     expect(node.owned(scene.topic, scene.group)).toBeNull();

@@ -2,7 +2,7 @@ import { OrderGate } from '../../src/relay/order-gate.js';
 import { SubscriptionRelay } from '../../src/relay/subscription-relay.js';
 import type { AppendItem } from '../../src/store/half-store.js';
 import type { ClaimedCheck } from '../../src/store/check-store.js';
-import type { LaneCursor, Settlement } from '../../src/store/lane-store.js';
+import type { ClaimedSubscription, FreeLease, LaneCursor, Settlement } from '../../src/store/lane-store.js';
 import type { Invariant } from './ledger.js';
 import type { Tables } from './model/tables.js';
 import type { Simulation } from './simulation.js';
@@ -114,7 +114,7 @@ export const mutations: Mutation[] = [
   },
   {
     name: 'a stored delivery goes before the log below it is read',
-    from: 70,
+    from: 100,
     finds: ['order-broken'],
     apply: replacing(
       OrderGate.prototype,
@@ -197,26 +197,30 @@ export const mutations: Mutation[] = [
       if (verb === 'lanes.claimable')
         return [...tables.subscriptions.values()].map(({ subscription }) => ({ ...subscription }));
       if (verb !== 'lanes.claim') return proceed(args);
-      const row = tables.subscription(args[0] as string, args[1] as string)!;
-      const { epoch } = row.subscription;
-      row.subscription = { ...row.subscription, owner: null };
-      const claimed = (await proceed(args)) as { subscription: { epoch: number } } | null;
-      if (claimed === null) return null;
-      row.subscription = { ...row.subscription, epoch };
-      for (const lane of row.lanes.values()) lane.epoch = epoch;
-      return { ...claimed, subscription: { ...claimed.subscription, epoch } };
+      const rows = (args[0] as FreeLease[]).map(({ topic, group }) => tables.subscription(topic, group)!);
+      const epochs = rows.map(({ subscription }) => subscription.epoch);
+      for (const row of rows) row.subscription = { ...row.subscription, owner: null };
+      const claimed = (await proceed(args)) as (ClaimedSubscription | null)[];
+      return claimed.map((each, index) => {
+        if (each === null) return null;
+        const [row, epoch] = [rows[index]!, epochs[index]!];
+        row.subscription = { ...row.subscription, epoch };
+        for (const lane of row.lanes.values()) lane.epoch = epoch;
+        return { ...each, subscription: { ...each.subscription, epoch } };
+      });
     },
   },
   {
     name: 'more is given out than may be in flight',
     finds: ['bound'],
     store: async (_simulation, verb, args, proceed) => {
-      const result = (await proceed(args)) as { subscription: { config: object } } | null;
-      if (verb !== 'lanes.claim' || result === null) return result;
-      return {
-        ...result,
-        subscription: { ...result.subscription, config: { ...result.subscription.config, maxInFlight: 1_000 } },
-      };
+      const result = await proceed(args);
+      if (verb !== 'lanes.claim') return result;
+      return (result as (ClaimedSubscription | null)[]).map((each) => {
+        if (each === null) return null;
+        const config = { ...each.subscription.config, maxInFlight: 1_000 };
+        return { ...each, subscription: { ...each.subscription, config } };
+      });
     },
   },
   {
@@ -236,7 +240,7 @@ export const mutations: Mutation[] = [
   },
   {
     name: 'a stale owner goes on to use the engine',
-    from: 120,
+    from: 3_580,
     finds: ['order-broken', 'duplicate-without-cause'],
     apply: answering(SubscriptionRelay.prototype, 'holds', () => true),
   },

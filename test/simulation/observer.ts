@@ -1,5 +1,5 @@
 import type { LogChunk } from '../../src/message/ref.js';
-import type { Settlement } from '../../src/store/lane-store.js';
+import type { ClaimedSubscription, FreeLease, Settlement } from '../../src/store/lane-store.js';
 import type { Interceptor } from './links.js';
 import type { Mutation } from './mutations.js';
 import type { Simulation } from './simulation.js';
@@ -14,8 +14,7 @@ export function observer(simulation: Simulation, mutation: Mutation | undefined)
     const result = await perform(verb, args, proceed);
     if (verb === 'lanes.settle') noteSettled(simulation, args[0] as Settlement[], result as string[]);
     else if (verb === 'lanes.readLog') checkChunks(simulation, result as LogChunk[]);
-    else if (verb === 'lanes.claim')
-      simulation.world.trace(`${String(args[3])} claims ${String(args[1])}: ${result !== null}`);
+    else if (verb === 'lanes.claim') noteClaimed(simulation, args, result as (ClaimedSubscription | null)[]);
     else if (verb === 'half.append' || verb === 'checks.record') ledger.checkFinal();
     for (const [id, { topic, group, ref }] of dead ?? []) {
       if (tables.deadLetters.has(id)) continue;
@@ -24,6 +23,12 @@ export function observer(simulation: Simulation, mutation: Mutation | undefined)
     }
     return result;
   };
+}
+
+function noteClaimed({ world }: Simulation, args: unknown[], claimed: (ClaimedSubscription | null)[]): void {
+  const [leases, nodeId] = args as [FreeLease[], string];
+  const names = leases.map(({ group }, index) => `${group} ${claimed[index] !== null}`);
+  world.trace(`${nodeId} claims ${names.join(', ')}`);
 }
 
 function noteSettled({ world, ledger }: Simulation, settlements: Settlement[], results: string[]): void {

@@ -130,5 +130,6 @@ function relaySettings(random: Random): Partial<RelaySettings> {
     flushSubscriptionsMax: random.int(1, 3),
     flushConcurrency: random.int(1, 3),
     recentBytesMax: random.pick([0, 4_096, 1 << 20]),
+    claimTogetherMax: random.int(1, 3),
   };
 }

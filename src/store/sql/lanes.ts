@@ -1,8 +1,8 @@
 import type { StoredMessage } from '../../message/message.js';
 import type { LogChunk } from '../../message/ref.js';
-import type { ClaimedSubscription, LaneStore, RetryEntry, Settlement } from '../lane-store.js';
+import type { ClaimedSubscription, FreeLease, LaneStore, RetryEntry, Settlement } from '../lane-store.js';
 import type { Subscription } from '../subscription-store.js';
-import { claimLease } from './claim-lease.js';
+import { claimLeases } from './claim-leases.js';
 import type { SqlDatabase } from './database.js';
 import { listClaimable } from './list-claimable.js';
 import { readBlockedKeys, type BlockedKey } from './read-blocked-keys.js';
@@ -21,8 +21,8 @@ export class SqlLaneStore implements LaneStore {
     return listClaimable(this.database, now, limit);
   }
 
-  claim(topic: string, group: string, epoch: number, nodeId: string, now: number): Promise<ClaimedSubscription | null> {
-    return claimLease(this.database, { topic, group, epoch, nodeId, now });
+  claim(leases: readonly FreeLease[], nodeId: string, now: number): Promise<(ClaimedSubscription | null)[]> {
+    return claimLeases(this.database, { leases, nodeId, now });
   }
 
   release(topic: string, group: string, epoch: number): Promise<boolean> {

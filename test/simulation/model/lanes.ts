@@ -2,6 +2,7 @@ import type { StoredMessage } from '../../../src/message/message.js';
 import type { LogChunk } from '../../../src/message/ref.js';
 import type {
   ClaimedSubscription,
+  FreeLease,
   LaneCursor,
   LaneStore,
   RetryEntry,
@@ -29,13 +30,11 @@ export class ModelLaneStore implements LaneStore {
     return free.slice(0, limit).map(({ subscription }) => ({ ...subscription }));
   }
 
-  async claim(
-    topic: string,
-    group: string,
-    epoch: number,
-    nodeId: string,
-    now: number,
-  ): Promise<ClaimedSubscription | null> {
+  async claim(leases: readonly FreeLease[], nodeId: string, now: number): Promise<(ClaimedSubscription | null)[]> {
+    return leases.map((lease) => this.#claim(lease, nodeId, now));
+  }
+
+  #claim({ topic, group, epoch }: FreeLease, nodeId: string, now: number): ClaimedSubscription | null {
     const row = this.tables.subscription(topic, group);
     if (row === undefined || row.subscription.epoch !== epoch || !this.#isFree(row, now)) return null;
     row.subscription = { ...row.subscription, owner: nodeId, epoch: epoch + 1 };
@@ -45,6 +44,7 @@ export class ModelLaneStore implements LaneStore {
       subscription: { ...row.subscription },
       secrets: row.secrets,
       cursors: [...row.lanes.values()].map(copyCursor),
+      hasEntries: row.retries.size + this.tables.deadOf(topic, group).length > 0,
     };
   }
 

@@ -1,7 +1,17 @@
 import type { DeadLetterStore } from '../../../src/store/dead-letter-store.js';
 import type { NewDeadLetter } from '../../../src/store/lane-store.js';
 import { describeConformance, type ConformingStore } from '../databases.js';
-import { appendChunk, deadAt, freshName, insertTopic, pullConfig, refs, retryAt, settlement } from './log-fixture.js';
+import {
+  appendChunk,
+  claimOne,
+  deadAt,
+  freshName,
+  insertTopic,
+  pullConfig,
+  refs,
+  retryAt,
+  settlement,
+} from './log-fixture.js';
 
 const group = 'billing';
 
@@ -23,7 +33,7 @@ describeConformance('DeadLetterStore', (open) => {
 
   /** Buries these, with everything below offset 10 settled; answers the owner's name for more. */
   async function bury(...letters: NewDeadLetter[]): Promise<{ topic: string; group: string; epoch: number }> {
-    const claim = (await opened.store.lanes.claim(topic, group, 1_000, freshName('node'), 1_000))!;
+    const claim = (await claimOne(opened.store.lanes, topic, group, 1_000, freshName('node'), 1_000))!;
     const owner = { topic, group, epoch: claim.subscription.epoch };
     await opened.store.lanes.settle(
       [settlement(owner, { shard: 0, settledOffset: 10 }, { deadLetters: letters })],

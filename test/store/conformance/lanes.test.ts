@@ -3,6 +3,7 @@ import type { LaneCursor, LaneStore } from '../../../src/store/lane-store.js';
 import { describeConformance, sqlTest, type ConformingStore } from '../databases.js';
 import {
   appendChunk,
+  claimOne,
   deadAt,
   freshName,
   insertNode,
@@ -36,13 +37,13 @@ describeConformance('LaneStore', (open, kind) => {
     const node = freshName('node');
     await insertNode(opened.below, node, 10_000);
     const { subscription } = (await opened.store.subscriptions.get(topic, group))!;
-    const claim = await lanes.claim(topic, group, subscription.epoch, node, 1_000);
+    const claim = await claimOne(lanes, topic, group, subscription.epoch, node, 1_000);
     return { topic, group, epoch: claim!.subscription.epoch };
   }
 
   async function cursorsAfterTakeover(): Promise<LaneCursor[]> {
     const { subscription } = (await opened.store.subscriptions.get(topic, group))!;
-    const claim = await lanes.claim(topic, group, subscription.epoch, freshName('successor'), 20_000);
+    const claim = await claimOne(lanes, topic, group, subscription.epoch, freshName('successor'), 20_000);
     return claim!.cursors;
   }
 
@@ -105,7 +106,9 @@ describeConformance('LaneStore', (open, kind) => {
       const another = await opened.another();
       const stores = [lanes, another.lanes];
       const claims = await Promise.all(
-        Array.from({ length: 10 }, (_, index) => stores[index % 2]!.claim(topic, group, 1_000, `node-${index}`, 1_000)),
+        Array.from({ length: 10 }, (_, index) =>
+          claimOne(stores[index % 2]!, topic, group, 1_000, `node-${index}`, 1_000),
+        ),
       );
       const won = claims.filter((claim) => claim !== null);
       expect(won).toHaveLength(1);
@@ -119,14 +122,14 @@ describeConformance('LaneStore', (open, kind) => {
     test('cannot be claimed while its owner lives, and can once the owner has ended or gone', async () => {
       const owner = freshName('node');
       await insertNode(opened.below, owner, 5_000);
-      await lanes.claim(topic, group, 1_000, owner, 1_000);
+      await claimOne(lanes, topic, group, 1_000, owner, 1_000);
       const isClaimable = async (now: number): Promise<boolean> =>
         (await lanes.claimable(now, 500)).some((subscription) => subscription.topic === topic);
 
       expect(await isClaimable(4_999)).toBe(false);
-      expect(await lanes.claim(topic, group, 1_001, 'other', 4_999)).toBeNull();
+      expect(await claimOne(lanes, topic, group, 1_001, 'other', 4_999)).toBeNull();
       expect(await isClaimable(5_000)).toBe(true);
-      expect((await lanes.claim(topic, group, 1_001, 'other', 5_000))?.subscription.epoch).toBe(1_002);
+      expect((await claimOne(lanes, topic, group, 1_001, 'other', 5_000))?.subscription.epoch).toBe(1_002);
       // `other` never had a node row.
       expect(await isClaimable(5_000)).toBe(true);
     });
@@ -183,7 +186,7 @@ describeConformance('LaneStore', (open, kind) => {
         late.retriesPut = [retryAt(0, round)];
         const [[settled], claim] = await Promise.all([
           lanes.settle([late], 1_000),
-          another.lanes.claim(topic, group, epoch, freshName('node'), 20_000),
+          claimOne(another.lanes, topic, group, epoch, freshName('node'), 20_000),
         ]);
         const [first, second] = claim!.cursors;
         expect(first?.settledOffset).toBe(second?.settledOffset);

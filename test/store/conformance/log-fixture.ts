@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { packRefs, type MessageRef } from '../../../src/message/ref.js';
 import type { SubscriptionConfig } from '../../../src/message/subscription.js';
-import type { NewDeadLetter, RetryEntry, Settlement } from '../../../src/store/lane-store.js';
+import type {
+  ClaimedSubscription,
+  LaneStore,
+  NewDeadLetter,
+  RetryEntry,
+  Settlement,
+} from '../../../src/store/lane-store.js';
 import { rowPlaceholders, type SqlDatabase } from '../../../src/store/sql/database.js';
 import { Tables } from '../../simulation/model/tables.js';
 
@@ -20,6 +26,19 @@ export function pullConfig(changes: Partial<SubscriptionConfig> = {}): Subscript
     onDeadLetter: 'continue',
     ...changes,
   };
+}
+
+/** Takes the lease of one subscription; null when it was not free or not at that epoch. */
+export async function claimOne(
+  lanes: Pick<LaneStore, 'claim'>,
+  topic: string,
+  group: string,
+  epoch: number,
+  nodeId: string,
+  now: number,
+): Promise<ClaimedSubscription | null> {
+  const [claimed] = await lanes.claim([{ topic, group, epoch }], nodeId, now);
+  return claimed!;
 }
 
 /** A topic with empty shards, written past the catalog so that these suites need no other facet. */

@@ -1,4 +1,5 @@
 import { describeConformance, type ConformingStore } from '../databases.js';
+import { claimOne } from './log-fixture.js';
 
 describeConformance('nodes', (open) => {
   let opened: ConformingStore;
@@ -44,7 +45,7 @@ describeConformance('nodes', (open) => {
     };
     for (const group of ['g1', 'g2', 'g3']) {
       const { subscription } = await store.subscriptions.put('t', group, config, 'latest', undefined, 1);
-      if (group !== 'g3') await store.lanes.claim('t', group, subscription.epoch, 'b', 50);
+      if (group !== 'g3') await claimOne(store.lanes, 't', group, subscription.epoch, 'b', 50);
     }
     expect((await store.nodes.live(50)).map((row) => [row.id, row.subscriptions])).toEqual([
       ['a', 0],

@@ -5,6 +5,7 @@ import { Tables } from '../../simulation/model/tables.js';
 import { describeConformance, sqlTest, type ConformingStore } from '../databases.js';
 import {
   appendChunk,
+  claimOne,
   deadAt,
   freshName,
   insertTopic,
@@ -54,7 +55,7 @@ describeConformance('RetentionStore', (open, kind) => {
 
   async function owner(name = group): Promise<{ topic: string; group: string; epoch: number }> {
     await opened.store.subscriptions.put(topic, name, pullConfig(), 'earliest', undefined, 0);
-    const claim = (await opened.store.lanes.claim(topic, name, 0, freshName('node'), 0))!;
+    const claim = (await claimOne(opened.store.lanes, topic, name, 0, freshName('node'), 0))!;
     return { topic, group: name, epoch: claim.subscription.epoch };
   }
 
@@ -186,7 +187,7 @@ describeConformance('RetentionStore', (open, kind) => {
       const read = async (name: string): Promise<void> => {
         await another.subscriptions.put(topic, name, pullConfig(), 'earliest', undefined, 0);
         await another.subscriptions.seek(topic, name, 'earliest');
-        const claim = (await another.lanes.claim(topic, name, 1, 'node', 0))!;
+        const claim = (await claimOne(another.lanes, topic, name, 1, 'node', 0))!;
         const from = claim.cursors[0]!.settledOffset;
         const chunks = await another.lanes.readLog(topic, 0, from, 10_000);
         expect(chunks[0]?.firstOffset ?? all.length).toBe(from);

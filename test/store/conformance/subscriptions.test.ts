@@ -2,7 +2,17 @@ import { Problem } from '../../../src/message/problem.js';
 import type { LaneCursor } from '../../../src/store/lane-store.js';
 import type { SubscriptionStore } from '../../../src/store/subscription-store.js';
 import { describeConformance, sqlTest, type ConformingStore } from '../databases.js';
-import { appendChunk, deadAt, freshName, insertTopic, pullConfig, refs, retryAt, settlement } from './log-fixture.js';
+import {
+  appendChunk,
+  claimOne,
+  deadAt,
+  freshName,
+  insertTopic,
+  pullConfig,
+  refs,
+  retryAt,
+  settlement,
+} from './log-fixture.js';
 
 const group = 'billing';
 
@@ -23,7 +33,7 @@ describeConformance('SubscriptionStore', (open, kind) => {
 
   async function claim(): Promise<{ topic: string; group: string; epoch: number; cursors: LaneCursor[] }> {
     const { subscription } = (await subscriptions.get(topic, group))!;
-    const claimed = (await opened.store.lanes.claim(topic, group, subscription.epoch, freshName('node'), 1_000))!;
+    const claimed = (await claimOne(opened.store.lanes, topic, group, subscription.epoch, freshName('node'), 1_000))!;
     return { topic, group, epoch: claimed.subscription.epoch, cursors: claimed.cursors };
   }
 
@@ -83,7 +93,7 @@ describeConformance('SubscriptionStore', (open, kind) => {
       for (const at of [1, 10, 11, 255, 590, 600, 601]) {
         const name = freshName('at');
         await subscriptions.put(topic, name, pullConfig(), { at }, undefined, 1_000);
-        const { cursors } = (await opened.store.lanes.claim(topic, name, 1_000, 'node', 1_000))!;
+        const { cursors } = (await claimOne(opened.store.lanes, topic, name, 1_000, 'node', 1_000))!;
         const older = Array.from({ length: 60 }, (_, index) => index + 1).filter((chunk) => chunk * 10 < at);
         expect(cursors[1]?.settledOffset).toBe(older.reduce((all, chunk) => all + (chunk % 3) + 1, 0));
       }
@@ -133,7 +143,7 @@ describeConformance('SubscriptionStore', (open, kind) => {
       await appendChunk(opened.below, topic, 0, refs(1), 1_000);
 
       for (const name of groups) {
-        const { cursors } = (await opened.store.lanes.claim(topic, name, 1_000, 'node', 1_000))!;
+        const { cursors } = (await claimOne(opened.store.lanes, topic, name, 1_000, 'node', 1_000))!;
         const seen = new Set<string>();
         for (const { shard, settledOffset } of cursors) {
           const chunks = await opened.store.lanes.readLog(topic, shard, settledOffset, 10_000);
@@ -288,7 +298,7 @@ describeConformance('SubscriptionStore', (open, kind) => {
       });
       expect(await subscriptions.get(topic, group)).toBeNull();
       expect((await subscriptions.list(undefined, 500, topic)).items).toEqual([]);
-      expect(await opened.store.lanes.claim(topic, group, owner.epoch, 'node', 9_999)).toBeNull();
+      expect(await claimOne(opened.store.lanes, topic, group, owner.epoch, 'node', 9_999)).toBeNull();
       const { created } = await subscriptions.put(
         topic,
         group,
