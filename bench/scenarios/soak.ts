@@ -74,10 +74,12 @@ interface Overloaded {
   accepted: number;
   refused: number;
   withoutRetryAfter: number;
+  notOffered: number;
   errors: number;
   firstError?: string;
   acceptedMs: ReturnType<Histogram['toJSON']>;
   refusedMs: ReturnType<Histogram['toJSON']>;
+  lateMs: ReturnType<Histogram['toJSON']>;
 }
 
 /** Plain sends of 100 messages a call are offered at --rate messages/s whether or not they are answered. */
@@ -86,6 +88,7 @@ async function overload({ servers, window, ratePerSecond }: Trial): Promise<Figu
     const consumer = await pullConsumer(rig);
     const load = rig.worker('load', 'load-overload', { url: rig.url, ratePerSecond, bodyBytes: 256 });
     await delay(window.seconds * 1000);
+    const { cpuSeconds } = await rig.usage();
     const offered = await load.call<Overloaded>('halt');
     await drain([consumer], offered.accepted, window.seconds * 1000 + 120_000);
     const times = (parts: Overloaded['acceptedMs']) => {
@@ -93,20 +96,24 @@ async function overload({ servers, window, ratePerSecond }: Trial): Promise<Figu
       histogram.merge(parts);
       return histogram.percentiles() ?? { p50: Number.NaN, p99: Number.NaN, max: Number.NaN };
     };
-    const [accepted, refused] = [times(offered.acceptedMs), times(offered.refusedMs)];
+    const [accepted, refused, late] = [offered.acceptedMs, offered.refusedMs, offered.lateMs].map(times);
     const { duplicates = 0 } = await consumer.call<Counts>('count');
     if (offered.firstError) process.stderr.write(`  the first error: ${offered.firstError}\n`);
     return {
       storedPerSecond: offered.accepted / window.seconds,
-      commitMs: accepted,
+      commitMs: accepted!,
       errors: offered.errors,
       duplicates,
+      cpu: { broker: cpuSeconds.broker! / window.seconds },
       peakMiB: rig.peaks(),
       own: {
         'refused/s': offered.refused / window.seconds,
         'refused without Retry-After': offered.withoutRetryAfter,
-        'refused p99 ms': refused.p99,
-        'refused max ms': refused.max,
+        'refused p50 ms': refused!.p50,
+        'refused p99 ms': refused!.p99,
+        'refused max ms': refused!.max,
+        'not offered/s': offered.notOffered / window.seconds,
+        'offered late p99 ms': late!.p99,
       },
     };
   });

@@ -4,6 +4,8 @@ import type { Server } from 'node:http';
 export const requestTimeoutMs = 60_000;
 /** A connection without a request is kept so long. */
 export const keepAliveMs = 72_000;
+/** Connections that may wait to be accepted, where the system allows as many: one beyond them tries again after seconds. */
+export const unacceptedMax = 4_096;
 /** How often idle connections are closed while the server closes. */
 const idleSweepMs = 50;
 

@@ -30,6 +30,8 @@ export interface EndpointSpec<Params, Query, Body> {
   body?: z.ZodType<Body>;
   /** The body may be left out; it then counts as `{}`. */
   bodyOptional?: boolean;
+  /** It brings messages to store: in an overload it is refused before its body is read, so that what ends work goes on. */
+  bringsWork?: boolean;
   answers: Record<number, Answer>;
   /** Refusals of its own; those that every call shares (400, 401, 403, 415, 429, 503) need not be named. */
   problems?: readonly ProblemSlug[];

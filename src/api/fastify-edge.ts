@@ -2,6 +2,8 @@ import { fastify, type FastifyInstance } from 'fastify';
 import { bounds } from '../message/bounds.js';
 import { Problem } from '../message/problem.js';
 import type { Logger } from '../runtime/logger.js';
+import type { Admission } from './admission.js';
+import { admitNewWork } from './admission-hooks.js';
 import type { CallerGuard } from './caller.js';
 import { answerClientError, refuseExpectation } from './client-error.js';
 import { closeAsTheyIdle, keepAliveMs, requestTimeoutMs } from './connection-bounds.js';
@@ -14,6 +16,8 @@ const paramLengthMax = 2_048;
 
 export interface EdgeOptions {
   guard: CallerGuard;
+  /** Of requests with new work. */
+  admission: Admission;
   logger: Logger;
   /** True while the broker stops: requests are refused with 503. */
   stopping: () => boolean;
@@ -39,6 +43,7 @@ export function createFastifyEdge(options: EdgeOptions): { server: FastifyInstan
   server.decorateRequest('caller', null);
   server.decorateRequest('fromNode', false);
   server.addHook('onRoute', (route) => routes.add(route));
+  admitNewWork(server, options.admission);
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try {

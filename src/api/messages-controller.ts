@@ -28,9 +28,15 @@ export class MessagesController {
 
   @HandlesDirectly(sendMessages)
   async send(request: FastifyRequest) {
-    const messages = readMessages(sendMessages.read(request).body);
-    const sent = await this.services.sender.send(messages.map(newMessage));
+    const sent = await this.#store(request);
     return { messages: sent.map(placeAnswer), durability: this.services.durability() };
+  }
+
+  /** Not async: while the store works nothing then holds what was read, which is as large as what is stored. */
+  #store(request: FastifyRequest) {
+    const messages = readMessages(sendMessages.read(request).body).map(newMessage);
+    request.body = undefined;
+    return this.services.sender.send(messages);
   }
 
   @Handles(getMessage)

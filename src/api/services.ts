@@ -11,6 +11,7 @@ import type { Relay } from '../relay/relay.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Producer } from '../store/catalog-store.js';
 import type { Durability, MessageStore } from '../store/message-store.js';
+import type { Admission } from './admission.js';
 import type { TransportNames } from './transport-names.js';
 
 /** Asks producers. */
@@ -51,6 +52,8 @@ export interface Services {
   logger: Logger;
   node: NodeIdentity;
   apiKeys: ApiKeys;
+  /** Of requests with new work. */
+  admission: Admission;
   topics: TopicCatalog;
   producers: ProducerCatalog;
   transactions: Transactions;

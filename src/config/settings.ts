@@ -78,6 +78,14 @@ export const settingSchemas = {
   pendingMax: integer(1, 10_000_000).default(10_000),
   /** Their bytes. */
   pendingBytesMax: integer(mebibyte, 64 * 1024 * mebibyte).default(128 * mebibyte),
+  /** Requests with new work (prepares, sends, batches) that are taken at once whatever they will wait. */
+  requestsInHandMin: integer(1, 1_000_000).default(128),
+  /** Until their bodies have so many bytes (each counts as 8 KiB at least), more are taken at once. */
+  requestBytesInHandMin: integer(0, 1024 * mebibyte).default(8 * mebibyte),
+  /** Beyond both, one that would wait longer is refused with 429 before it is read. */
+  requestWaitMsMax: integer(10, 600_000).default(500),
+  /** Bytes of all of them that are in hand; beyond them 429. */
+  requestBytesInHandMax: integer(bounds.requestBytesMax, 64 * 1024 * mebibyte).default(256 * mebibyte),
   /** Bytes of the bodies of one answer to a receive; one message is given whatever its size. */
   receiveBytesMax: integer(1, 1024 * mebibyte).default(16 * mebibyte),
   /** Messages of a lane that wait in memory behind busy ordering keys. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../message/clock.js';
 import type { NewMessage } from '../message/message.js';
+import type { Topic } from '../store/catalog-store.js';
 import type { AppendedMessage } from '../store/half-store.js';
 import { identify } from './identify.js';
 import type { LogWriter } from './log-writer.js';
@@ -19,8 +20,12 @@ export class Sender {
    */
   async send(messages: NewMessage[]): Promise<AppendedMessage[]> {
     const topics = this.topics.known(messages) ?? (await this.topics.resolve(messages));
-    const identified = identify(messages, topics, this.clock.now());
-    const result = await this.log.append({ kind: 'send', messages: identified.messages }, identified.bytes);
-    return result.messages;
+    return this.#append(messages, topics);
+  }
+
+  /** Not async: what was given is let go while the store works. */
+  #append(given: NewMessage[], topics: Map<string, Topic>): Promise<AppendedMessage[]> {
+    const { messages, bytes } = identify(given, topics, this.clock.now());
+    return this.log.append({ kind: 'send', messages }, bytes).then((result) => result.messages);
   }
 }

@@ -5,6 +5,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyInstance } from 'fastify';
 import { CallerGuard } from '../api/caller.js';
 import { ChangeNotice } from '../api/change-notice.js';
+import { unacceptedMax } from '../api/connection-bounds.js';
 import { controllers } from '../api/controllers.js';
 import { DirectCalls } from '../api/direct-calls.js';
 import { addDirectRoutes, directHandlers } from '../api/direct-routes.js';
@@ -81,7 +82,12 @@ export interface Listener {
 export async function createHttpApp(services: Services, stopping: () => boolean = () => false): Promise<HttpApp> {
   const grant = randomBytes(32).toString('base64url');
   const guard = new CallerGuard(services.apiKeys, services.node.secret, grant);
-  const { server, routes } = createFastifyEdge({ guard, logger: services.logger, stopping });
+  const { server, routes } = createFastifyEdge({
+    guard,
+    admission: services.admission,
+    logger: services.logger,
+    stopping,
+  });
   const caller = new EmbeddedCaller(server, grant);
   const nodes = new NodeClient(services.node.secret);
   server.addHook('onClose', () => nodes.close());
@@ -108,7 +114,7 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
   await server.ready();
   const listen: HttpApp['listen'] = async ({ host, workers: count }, port) => {
     if (count === 0) {
-      await app.listen(port, host);
+      await app.listen({ port, host, backlog: unacceptedMax });
       return { close: () => app.close(), kill: () => {} };
     }
     const { secret: nodeSecret } = services.node;

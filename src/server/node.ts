@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
+import { Admission } from '../api/admission.js';
 import type { Health, Services } from '../api/services.js';
 import type { Settings } from '../config/settings.js';
 import type { Clock } from '../message/clock.js';
@@ -165,6 +166,7 @@ async function servicesOf({ settings, logger, metrics, store, engine }: NodePart
     logger,
     node: { id: broker.id, storeId, secret: nodeSecret },
     apiKeys: settings.apiKeys,
+    admission: new Admission(settings),
     topics,
     producers,
     transactions,

@@ -26,6 +26,7 @@ export const sendMessages = endpoint({
   description: 'All or none, in array order within an ordering key. With ids the call can be repeated safely.',
   access: ['produce'],
   body: sendInput,
+  bringsWork: true,
   answers: {
     201: {
       description: 'Stored, durably.',

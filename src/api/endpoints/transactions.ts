@@ -25,6 +25,7 @@ export const prepareTransaction = endpoint({
     'Invisible to consumers until the transaction is committed. With an `id` the call can be repeated safely.',
   access: ['produce'],
   body: prepareInput,
+  bringsWork: true,
   answers: {
     201: { description: 'Stored, durably.', schema: preparedTransaction },
     200: {
@@ -116,5 +117,6 @@ export const batchTransactions = endpoint({
   description: 'First the prepares, then the commits, then the rollbacks. Each item has its own result or problem.',
   access: ['produce'],
   body: batchInput,
+  bringsWork: true,
   answers: { 200: { description: 'Results in the order of the items.', schema: batchAnswer } },
 });
