@@ -41,18 +41,17 @@ function fail(error: unknown): never {
 async function start(): Promise<void> {
   const settings = readEnvironment(process.env);
   const logger = pino({ level: settings.logLevel, redact: ['req.headers.authorization'] });
-  const starting = startNode(settings, logger, version);
-  let stopping = false;
-  const stop = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(130);
-    stopping = true;
+  // Until it has started there is nothing that could be finished.
+  let stop: (signal: NodeJS.Signals) => void = () => process.exit(130);
+  process.on('SIGINT', (signal) => stop(signal));
+  process.on('SIGTERM', (signal) => stop(signal));
+  const node = await startNode(settings, logger, version);
+  stop = (signal) => {
+    stop = () => process.exit(130);
     logger.info({ signal }, 'stopping; a second signal ends it at once');
-    starting.then((node) => node.stop()).then(() => process.exit(0), fail);
+    node.stop().then(() => process.exit(0), fail);
   };
-  // From the beginning: it takes calls before the start has ended.
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  console.log(greeting(await starting, settings.apiKeys.count > 0));
+  console.log(greeting(node, settings.apiKeys.count > 0));
   await giveBackLoadingMemory();
 }
 

@@ -23,6 +23,11 @@ const application: Caller = { name: 'application', scopes: everyScope };
 
 const bearer = /^Bearer +(\S.*)$/i;
 
+/** The secret of `Authorization: Bearer secret`. */
+export function bearerSecret({ authorization }: Pick<IncomingHttpHeaders, 'authorization'>): string | undefined {
+  return bearer.exec(authorization ?? '')?.[1]?.trim();
+}
+
 /** Finds out who calls, and whether they may. */
 export class CallerGuard {
   /** @param grant secret of the calls that the broker's own process makes; they may do everything */
@@ -54,11 +59,6 @@ export class CallerGuard {
     request.caller = caller;
   }
 
-  /** Whether a call with these headers could be admitted anywhere that is not open. */
-  knows(headers: IncomingHttpHeaders): boolean {
-    return this.keys.count === 0 || this.#identify(headers) !== null;
-  }
-
   #identify(headers: IncomingHttpHeaders): Caller | null {
     const node = headers[nodeHeader];
     if (node !== undefined) return typeof node === 'string' && sameSecret(node, this.nodeSecret) ? otherNode : null;
@@ -66,7 +66,7 @@ export class CallerGuard {
       refuseForeignPages(headers);
       return anonymous;
     }
-    const secret = bearer.exec(headers.authorization ?? '')?.[1]?.trim();
+    const secret = bearerSecret(headers);
     if (secret === undefined) return null;
     if (this.grant !== undefined && sameSecret(secret, this.grant)) return application;
     return this.keys.find(secret);

@@ -5,7 +5,7 @@ import { Problem } from '../message/problem.js';
 import type { Logger } from '../runtime/logger.js';
 import type { DirectHandler } from './direct-routes.js';
 import type { Access } from './endpoint.js';
-import { problemJson, problemMediaType, retryAfterSeconds } from './problem-json.js';
+import { problemJson, problemContentType, retryAfterSeconds } from './problem-json.js';
 import { problemOf } from './refusal.js';
 
 /** What was answered: a value that JSON can carry, or the text that a handler made itself. */
@@ -97,7 +97,7 @@ export class DirectCalls {
     } catch (error) {
       const problem = problemOf(error, logger);
       const retryAfter = retryAfterSeconds(problem);
-      local.header('content-type', problemMediaType);
+      local.header('content-type', problemContentType);
       if (retryAfter !== undefined) local.header('retry-after', retryAfter);
       return { status: problem.status, headers: local.headers, value: problemJson(problem) };
     }

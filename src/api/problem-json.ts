@@ -3,6 +3,9 @@ import { problemStatus, type FieldProblem, type Problem, type ProblemSlug } from
 /** Media type of every refusal (RFC 9457). */
 export const problemMediaType = 'application/problem+json';
 
+/** The header that tells it. */
+export const problemContentType = `${problemMediaType}; charset=utf-8`;
+
 /** What a refusal looks like on the wire. */
 export interface ProblemJson {
   type: string;

@@ -23,23 +23,29 @@ export function upgradesOf(server: Server, path: string): Server {
 }
 
 /** The answer that a connection is being given, as Node keeps it. */
-type Answered = Duplex & { _httpMessage?: ServerResponse | null };
+export type Answered = Duplex & { _httpMessage?: ServerResponse | null };
 
-function giveBack(server: Server, request: IncomingMessage, socket: Answered, head: Buffer): void {
+/**
+ * Calls `then` when what came before on the connection is answered: Node would never send an answer that is made after the
+ * connection was given to somebody else. Not where it has ended.
+ */
+export function afterAnswers(socket: Answered, then: () => void): void {
   if (socket.destroyed) return;
   const unanswered = socket._httpMessage;
-  if (unanswered) {
-    // What came before it on the connection has its answer still to come; Node would never send one that is made meanwhile.
-    const onError = () => socket.destroy();
-    socket.on('error', onError);
-    unanswered.once('close', () => {
-      socket.off('error', onError);
-      giveBack(server, request, socket, head);
-    });
-    return;
-  }
-  socket.unshift(Buffer.concat([Buffer.from(withoutOffer(request), 'latin1'), head]));
-  server.emit('connection', socket);
+  if (!unanswered) return then();
+  const onError = () => socket.destroy();
+  socket.on('error', onError);
+  unanswered.once('close', () => {
+    socket.off('error', onError);
+    afterAnswers(socket, then);
+  });
+}
+
+function giveBack(server: Server, request: IncomingMessage, socket: Answered, head: Buffer): void {
+  afterAnswers(socket, () => {
+    socket.unshift(Buffer.concat([Buffer.from(withoutOffer(request), 'latin1'), head]));
+    server.emit('connection', socket);
+  });
 }
 
 function withoutOffer(request: IncomingMessage): string {

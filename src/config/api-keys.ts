@@ -78,6 +78,11 @@ export class ApiKeys {
     }));
   }
 
+  /** A secret as one key without scopes, for {@link restore}. */
+  static storedOf(name: string, secret: string): StoredKeyJson {
+    return { name, scopes: [], digest: digestOf(secret).toString('base64') };
+  }
+
   /** No keys at all. */
   static none(): ApiKeys {
     return new ApiKeys([]);

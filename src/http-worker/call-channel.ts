@@ -20,14 +20,18 @@ export type WorkerAnswer = [
 ];
 
 const lengthBytes = 4;
+/** Bodies of one frame, about: what was packed once stays as large as the largest frame. */
+const frameBytesMax = 1024 * 1024;
 
 /**
  * Carries calls and answers between the broker and one of its HTTP workers, in their order. What is sent in one turn of the
- * event loop travels as one frame: its length in four bytes (little-endian), then a list in MessagePack.
+ * event loop travels as one frame, or several where bodies are large: the length in four bytes (little-endian), then a list in
+ * MessagePack.
  */
-export class CallChannel<Sent, Received> {
+export class CallChannel<Sent extends WorkerCall | LeftCall | WorkerAnswer, Received> {
   readonly #packr = new Packr({ useRecords: false, moreTypes: false });
   #waiting: Sent[] = [];
+  #waitingBytes = 0;
 
   /** @param onReceived called for each item that comes */
   constructor(
@@ -44,12 +48,22 @@ export class CallChannel<Sent, Received> {
 
   /** What is sent to a process that has ended is dropped with it. */
   send(item: Sent): void {
-    if (this.#waiting.push(item) === 1) setImmediate(() => this.#flush());
+    this.#waiting.push(item);
+    this.#waitingBytes += bodyOf(item)?.length ?? 0;
+    if (this.#waitingBytes >= frameBytesMax) this.#flush();
+    else if (this.#waiting.length === 1) setImmediate(() => this.#flush());
+  }
+
+  /** Nothing more comes, and what is sent is dropped. */
+  close(): void {
+    this.stream.destroy();
   }
 
   #flush(): void {
+    if (this.#waiting.length === 0) return;
     const frame = this.#packr.pack(this.#waiting);
     this.#waiting = [];
+    this.#waitingBytes = 0;
     if (!this.stream.writable) return;
     const length = Buffer.allocUnsafe(lengthBytes);
     length.writeUInt32LE(frame.length);
@@ -58,4 +72,9 @@ export class CallChannel<Sent, Received> {
     this.stream.write(frame);
     this.stream.uncork();
   }
+}
+
+/** The last of both, where there is one. */
+function bodyOf(item: WorkerCall | LeftCall | WorkerAnswer): string | Uint8Array | null {
+  return item.length === 1 ? null : (item.at(-1) as string | Uint8Array | null);
 }

@@ -1,11 +1,10 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { Socket } from 'node:net';
-import { CallerGuard } from '../api/caller.js';
 import { answerClientError, refuseExpectation } from '../api/client-error.js';
 import { closeAsTheyIdle, keepAliveMs, requestTimeoutMs } from '../api/connection-bounds.js';
-import { headOf, upgradesOf } from '../api/upgrades.js';
-import { ApiKeys } from '../config/api-keys.js';
+import { afterAnswers, headOf, upgradesOf } from '../api/upgrades.js';
 import { CallChannel, type LeftCall, type WorkerAnswer, type WorkerCall } from './call-channel.js';
+import { KnownCallers } from './known-callers.js';
 import { WorkerEdge } from './worker-edge.js';
 import type { WorkerOptions, WorkerOrder, WorkerReport } from './worker-orders.js';
 
@@ -19,18 +18,25 @@ function fail({ code, message }: NodeJS.ErrnoException): void {
   process.send!(failed, () => process.exit(1));
 }
 
-function listen({ host, port, apiKeys, nodeSecret, streamPath }: WorkerOptions): Server {
+/** Gives the connection to the broker, with what was read from it. */
+function handOver(request: IncomingMessage, socket: Socket & { _handle?: { readStop?(): void } }, head: Buffer): void {
+  // What Node would read until the broker has it would be lost.
+  socket._handle?.readStop?.();
+  const read = Buffer.concat([Buffer.from(headOf(request), 'latin1'), head]);
+  report({ upgrade: read.toString('base64') }, socket);
+}
+
+function listen({ host, port, apiKeys, nodeKey, streamPath }: WorkerOptions): Server {
   const channel: CallChannel<WorkerCall | LeftCall, WorkerAnswer> = new CallChannel(
     new Socket({ fd: channelFd, readable: true, writable: true }),
     (answer: WorkerAnswer) => edge.answered(answer),
   );
-  const edge = new WorkerEdge(channel, new CallerGuard(ApiKeys.restore(apiKeys), nodeSecret));
+  const edge = new WorkerEdge(channel, new KnownCallers(apiKeys, nodeKey));
   const server = createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, edge.serve);
   server.on('clientError', answerClientError);
   server.on('checkExpectation', refuseExpectation);
   upgradesOf(server, streamPath).on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    const read = Buffer.concat([Buffer.from(headOf(request), 'latin1'), head]);
-    report({ upgrade: read.toString('base64') }, socket);
+    afterAnswers(socket, () => handOver(request, socket, head));
   });
   server.once('listening', () => report({ listening: true }));
   server.once('error', fail);
@@ -41,13 +47,15 @@ function listen({ host, port, apiKeys, nodeSecret, streamPath }: WorkerOptions):
 let server: Server | undefined;
 process.on('message', (order: WorkerOrder) => {
   if ('listen' in order) server = listen(order.listen);
+  else if (!server) process.exit(0);
   else {
-    server?.close(() => process.exit(0));
-    if (server) closeAsTheyIdle(server);
+    server.close(() => process.exit(0));
+    closeAsTheyIdle(server);
   }
 });
 // The broker has ended; nobody could answer.
 process.on('disconnect', () => process.exit(0));
-// A terminal sends it to all processes, and the broker says what its workers do.
+// Terminals and service managers send these to all processes, and the broker says what its workers do.
 process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
 report({ started: true });

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { CallerGuard } from '../api/caller.js';
-import { problemJson, problemMediaType } from '../api/problem-json.js';
+import { problemJson, problemContentType } from '../api/problem-json.js';
 import { bounds } from '../message/bounds.js';
 import { Problem } from '../message/problem.js';
 import type { CallChannel, LeftCall, WorkerAnswer, WorkerCall } from './call-channel.js';
+import type { KnownCallers } from './known-callers.js';
 
 const none = Buffer.alloc(0);
 
@@ -14,7 +14,7 @@ export class WorkerEdge {
 
   constructor(
     private readonly channel: Pick<CallChannel<WorkerCall | LeftCall, WorkerAnswer>, 'send'>,
-    private readonly guard: Pick<CallerGuard, 'knows'>,
+    private readonly callers: Pick<KnownCallers, 'knows'>,
   ) {}
 
   /** A listener of Node's `request`. */
@@ -24,7 +24,7 @@ export class WorkerEdge {
     const isEmpty = headers['transfer-encoding'] === undefined && (length === undefined || length === '0');
     if (isEmpty) this.#call(request, response, length === undefined ? null : none);
     // The broker refuses it by its headers: nothing is kept for strangers.
-    else if (!this.guard.knows(headers)) this.#call(request, response, null);
+    else if (!this.callers.knows(headers)) this.#call(request, response, null);
     else if (Number(length) > bounds.requestBytesMax) refuseLarge(response);
     else this.#read(request, response);
   };
@@ -35,8 +35,14 @@ export class WorkerEdge {
     // Its caller has gone.
     if (!response) return;
     this.#waiting.delete(id);
-    headers['content-length'] ??= Buffer.byteLength(body);
-    response.writeHead(status, headers).end(body);
+    // RFC 9110, section 8.6: none with these.
+    if (status !== 204 && status !== 304) headers['content-length'] ??= Buffer.byteLength(body);
+    try {
+      response.writeHead(status, headers).end(body);
+    } catch {
+      // A header that Node does not write: this answer must not take all others of the process with it.
+      response.destroy();
+    }
   }
 
   #read(request: IncomingMessage, response: ServerResponse): void {
@@ -68,7 +74,7 @@ function refuseLarge(response: ServerResponse): void {
   const body = JSON.stringify(problemJson(problem));
   response
     .writeHead(problem.status, {
-      'content-type': problemMediaType,
+      'content-type': problemContentType,
       'content-length': Buffer.byteLength(body),
       connection: 'close',
     })

@@ -5,7 +5,8 @@ export interface WorkerOptions {
   host: string;
   port: number;
   apiKeys: StoredKeyJson[];
-  nodeSecret: string;
+  /** The secret by which nodes know each other, as a key. */
+  nodeKey: StoredKeyJson;
   /** With `:name` parameters: WebSockets there are the broker's own. */
   streamPath: string;
 }

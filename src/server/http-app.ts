@@ -20,6 +20,7 @@ import type { RouteTable } from '../api/route-table.js';
 import { SERVICES, type Services } from '../api/services.js';
 import { addStreamRoute } from '../api/stream-route.js';
 import { SubscriptionChanges } from '../api/subscription-changes.js';
+import { ApiKeys } from '../config/api-keys.js';
 import type { Settings } from '../config/settings.js';
 import { EmbeddedCaller } from './embedded-caller.js';
 import { HttpWorkers } from './http-workers.js';
@@ -117,9 +118,9 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
       await app.listen({ port, host, backlog: unacceptedMax });
       return { close: () => app.close(), kill: () => {} };
     }
-    const { secret: nodeSecret } = services.node;
-    const options = { host, port, apiKeys: services.apiKeys.stored, nodeSecret, streamPath: openStream.spec.path };
-    const workerCalls = new WorkerCalls(server, calls, guard);
+    const nodeKey = ApiKeys.storedOf('node', services.node.secret);
+    const options = { host, port, apiKeys: services.apiKeys.stored, nodeKey, streamPath: openStream.spec.path };
+    const workerCalls = new WorkerCalls(server, calls, guard, logger);
     const workers = await HttpWorkers.listen(count, options, { calls: workerCalls, server: server.server, logger });
     const close = async (): Promise<void> => {
       await workers.close();

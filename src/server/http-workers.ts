@@ -10,7 +10,9 @@ import type { Logger } from '../runtime/logger.js';
 import type { WorkerCalls } from './worker-calls.js';
 
 /** How soon a worker that ended by itself is replaced. */
-const replaceAfterMs = 1_000;
+const replaceAfterMs = 200;
+/** A worker listens within this time, or it is ended. */
+const startMsMax = 30_000;
 /** The place of the channel among a worker's descriptors. */
 const channelFd = 4;
 
@@ -68,23 +70,17 @@ export class HttpWorkers {
   }
 
   #fork(): Promise<void> {
-    // They accept by themselves. Were connections handed to them, one on its way to a worker that dies would hang.
-    cluster.schedulingPolicy = cluster.SCHED_NONE;
-    cluster.setupPrimary({
-      exec: fileURLToPath(new URL('../http-worker/main.js', import.meta.url)),
-      args: [],
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
-    });
-    const worker = cluster.fork();
+    const worker = fork();
     this.#workers.add(worker);
     const channel: CallChannel<WorkerAnswer, WorkerCall | LeftCall> = new CallChannel(
       worker.process.stdio[channelFd] as Duplex,
       (item: WorkerCall | LeftCall) => calls.received(item),
     );
     const calls = this.parts.calls.of(channel);
-    return new Promise((resolve, reject) => {
+    const tooLate = setTimeout(() => worker.process.kill('SIGKILL'), startMsMax);
+    return new Promise<void>((resolve, reject) => {
       worker.on('message', (report: WorkerReport, connection?: Socket) => {
-        if ('started' in report) order(worker, { listen: this.options });
+        if ('started' in report) order(worker, this.#closing ? { close: true } : { listen: this.options });
         else if ('listening' in report) resolve();
         else if ('failed' in report)
           reject(Object.assign(new Error(report.failed.message), { code: report.failed.code }));
@@ -92,11 +88,12 @@ export class HttpWorkers {
       });
       worker.once('exit', (code, signal) => {
         this.#workers.delete(worker);
+        channel.close();
         calls.end();
         reject(new Error(`an HTTP worker ended with ${code ?? signal}`));
         if (!this.#closing) this.#replace(code ?? signal);
       });
-    });
+    }).finally(() => clearTimeout(tooLate));
   }
 
   #replace(endedWith: number | string): void {
@@ -112,6 +109,21 @@ export class HttpWorkers {
   #takeOver(connection: Socket, read: Buffer): void {
     connection.unshift(read);
     this.parts.server.emit('connection', connection);
+  }
+}
+
+/** A worker with nothing of this process's environment: it needs no settings, and no secret. */
+function fork(): Worker {
+  const { exec, args, execArgv, stdio, ...rest } = cluster.settings;
+  const own = { exec: fileURLToPath(new URL('../http-worker/main.js', import.meta.url)), args: [] };
+  // They accept by themselves. Were connections handed to them, one on its way to a worker that dies would hang.
+  cluster.schedulingPolicy = cluster.SCHED_NONE;
+  cluster.setupPrimary({ ...own, execArgv: process.execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'] });
+  try {
+    return cluster.fork(Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined])));
+  } finally {
+    // An application's own cluster is forked as before.
+    if (exec !== undefined) cluster.setupPrimary({ ...rest, exec, args, execArgv, stdio });
   }
 }
 

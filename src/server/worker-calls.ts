@@ -1,15 +1,16 @@
 import type { FastifyInstance } from 'fastify';
 import inject from 'light-my-request';
 import type { CallerGuard } from '../api/caller.js';
-import type { DirectAnswer, DirectCall, DirectCalls, DirectInput } from '../api/direct-calls.js';
+import type { DirectAnswer, DirectCalls, DirectInput } from '../api/direct-calls.js';
 import { parseJson } from '../api/json-parser.js';
-import type { CallChannel, LeftCall, WorkerAnswer, WorkerCall } from '../http-worker/call-channel.js';
+import { problemContentType, problemJson } from '../api/problem-json.js';
+import { problemOf } from '../api/refusal.js';
+import type { CallChannel, Headers, LeftCall, WorkerAnswer, WorkerCall } from '../http-worker/call-channel.js';
+import type { Logger } from '../runtime/logger.js';
 
 const json = 'application/json; charset=utf-8';
-/** What a direct call's body may be sent as; whatever else there is meets Fastify's own checks. */
-const plainJson = new Set<unknown>([undefined, 'application/json', json]);
-/** Headers that the worker has seen to. */
-const seenTo = ['keep-alive', 'transfer-encoding', 'expect', 'upgrade'];
+/** What a direct call's body is sent as; whatever else there is meets Fastify's own checks. */
+const plainJson = /^application\/json *(; *charset=utf-8)?$/i;
 
 type Channel = Pick<CallChannel<WorkerAnswer, WorkerCall | LeftCall>, 'send'>;
 
@@ -20,20 +21,20 @@ export class WorkerCalls {
     private readonly server: FastifyInstance,
     private readonly direct: DirectCalls,
     private readonly guard: CallerGuard,
+    private readonly logger: Logger,
   ) {}
 
   /** The calls of one worker. */
   of(channel: Channel): CallsOfWorker {
-    return new CallsOfWorker(channel, (call) => this.#begin(call));
+    return new CallsOfWorker(channel, (call) => this.#begin(call), this.logger);
   }
 
-  #begin([, method, url, headers, body]: WorkerCall): Pick<DirectCall, 'leave'> & { answer: Promise<Answered> } {
-    if (headers['content-encoding'] === undefined && plainJson.has(headers['content-type'])) {
+  #begin([, method, url, headers, body]: WorkerCall): AnsweredCall {
+    if (isPlain(headers, body)) {
       const begun = this.direct.begin(method, url, this.#input(headers as DirectInput['headers'], body));
       if (begun) return { answer: begun.answer.then(written), leave: begun.leave };
     }
-    // Only receives wait for long, and those are direct.
-    return { answer: this.#inject(method, url, headers, body), leave: () => {} };
+    return this.#inject(method, url, headers, body);
   }
 
   #input(headers: DirectInput['headers'], body: Uint8Array | null): DirectInput {
@@ -44,20 +45,40 @@ export class WorkerCalls {
     };
   }
 
-  async #inject(method: string, url: string, headers: WorkerCall[3], body: Uint8Array | null): Promise<Answered> {
-    const kept = { ...headers };
-    for (const name of seenTo) delete kept[name];
-    if (body === null) delete kept['content-length'];
-    const answer = await inject(
-      (request, response) => {
-        // As it came: a path is not put in order before it is looked up.
+  #inject(method: string, url: string, headers: Headers, body: Uint8Array | null): AnsweredCall {
+    let response: { destroy(): void } | undefined;
+    const answer = inject(
+      (request, made) => {
+        response = made;
+        // As they came: a path is not put in order before it is looked up, and no header is added.
         request.url = url;
-        this.server.routing(request, response);
+        request.headers = headers as typeof request.headers;
+        this.server.routing(request, made);
       },
-      { method: method as 'GET', url: '/', headers: kept, validate: false, ...(body && { payload: body as Buffer }) },
+      { method: method as 'GET', url: '/', validate: false, ...(body && { payload: body as Buffer }) },
     );
-    return { status: answer.statusCode, headers: headersOf(answer.headers), body: answer.rawPayload };
+    return {
+      answer: answer.then(({ statusCode, headers: own, rawPayload }) => ({
+        ...{ status: statusCode, headers: headersOf(own), body: rawPayload },
+      })),
+      leave: () => response?.destroy(),
+    };
   }
+}
+
+/** Whether the call is one that Fastify would only read and pass on. */
+function isPlain(headers: Headers, body: Uint8Array | null): boolean {
+  if (headers['content-encoding'] !== undefined) return false;
+  const type = headers['content-type'];
+  if (type !== undefined) return plainJson.test(String(type));
+  return (body === null || body.length === 0) && headers['transfer-encoding'] === undefined;
+}
+
+/** A call under way. */
+interface AnsweredCall {
+  /** Rejects where the call broke off without an answer. */
+  answer: Promise<Answered>;
+  leave(): void;
 }
 
 interface Answered {
@@ -82,25 +103,47 @@ function headersOf(headers: Record<string, unknown>): Answered['headers'] {
 /** The calls of one worker that are under way. */
 export class CallsOfWorker {
   readonly #leave = new Map<number, () => void>();
+  #ended = false;
 
   constructor(
     private readonly channel: Channel,
-    private readonly begin: (call: WorkerCall) => { answer: Promise<Answered>; leave(): void },
+    private readonly begin: (call: WorkerCall) => AnsweredCall,
+    private readonly logger: Logger,
   ) {}
 
   received(item: WorkerCall | LeftCall): void {
     const [id] = item;
-    if (item.length === 1) return this.#leave.get(id)?.();
+    if (item.length === 1) return this.#end(id);
+    // It was on its way when its worker ended.
+    if (this.#ended) return;
     const { answer, leave } = this.begin(item);
     this.#leave.set(id, leave);
-    void answer.then(({ status, headers, body }) => {
-      this.#leave.delete(id);
-      this.channel.send([id, status, headers, body]);
-    });
+    answer.then(
+      ({ status, headers, body }) => {
+        if (this.#leave.delete(id)) this.channel.send([id, status, headers, body]);
+      },
+      (error: unknown) => {
+        if (!this.#leave.delete(id)) return;
+        const problem = problemOf(error, this.logger);
+        this.channel.send([
+          id,
+          problem.status,
+          { 'content-type': problemContentType },
+          JSON.stringify(problemJson(problem)),
+        ]);
+      },
+    );
   }
 
   /** The worker has ended: nobody waits any more. */
   end(): void {
-    for (const leave of this.#leave.values()) leave();
+    this.#ended = true;
+    for (const id of [...this.#leave.keys()]) this.#end(id);
+  }
+
+  #end(id: number): void {
+    const leave = this.#leave.get(id);
+    this.#leave.delete(id);
+    leave?.();
   }
 }
