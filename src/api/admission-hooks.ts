@@ -10,7 +10,7 @@ declare module 'fastify' {
 }
 
 /** What the headers say of the body's length; undefined where only its end will tell. */
-function declaredBytes(headers: IncomingHttpHeaders): number | undefined {
+export function declaredBytes(headers: IncomingHttpHeaders): number | undefined {
   return headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : undefined;
 }
 

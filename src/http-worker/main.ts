@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { Socket } from 'node:net';
+import { Admission } from '../api/admission.js';
 import { answerClientError, refuseExpectation } from '../api/client-error.js';
-import { closeAsTheyIdle, keepAliveMs, requestTimeoutMs } from '../api/connection-bounds.js';
+import { closeAsTheyIdle, keepAliveMs, requestTimeoutMs, unacceptedMax } from '../api/connection-bounds.js';
 import { afterAnswers, headOf, upgradesOf } from '../api/upgrades.js';
 import { CallChannel, type LeftCall, type WorkerAnswer, type WorkerCall } from './call-channel.js';
 import { KnownCallers } from './known-callers.js';
@@ -26,12 +27,15 @@ function handOver(request: IncomingMessage, socket: Socket & { _handle?: { readS
   report({ upgrade: read.toString('base64') }, socket);
 }
 
-function listen({ host, port, apiKeys, nodeKey, streamPath }: WorkerOptions): Server {
+function listen({ host, port, streamPath, ...options }: WorkerOptions): Server {
   const channel: CallChannel<WorkerCall | LeftCall, WorkerAnswer> = new CallChannel(
     new Socket({ fd: channelFd, readable: true, writable: true }),
     (answer: WorkerAnswer) => edge.answered(answer),
   );
-  const edge = new WorkerEdge(channel, new KnownCallers(apiKeys, nodeKey));
+  const edge = new WorkerEdge(channel, new KnownCallers(options.apiKeys, options.nodeKey), {
+    paths: new Set(options.newWorkPaths),
+    admission: new Admission(options.admission),
+  });
   const server = createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, edge.serve);
   server.on('clientError', answerClientError);
   server.on('checkExpectation', refuseExpectation);
@@ -40,7 +44,7 @@ function listen({ host, port, apiKeys, nodeKey, streamPath }: WorkerOptions): Se
   });
   server.once('listening', () => report({ listening: true }));
   server.once('error', fail);
-  server.listen(port, host);
+  server.listen({ port, host, backlog: unacceptedMax });
   return server;
 }
 

@@ -1,3 +1,4 @@
+import type { AdmissionBounds } from '../api/admission.js';
 import type { StoredKeyJson } from '../config/api-keys.js';
 
 /** What a worker needs to know before it listens. */
@@ -7,6 +8,9 @@ export interface WorkerOptions {
   apiKeys: StoredKeyJson[];
   /** The secret by which nodes know each other, as a key. */
   nodeKey: StoredKeyJson;
+  /** Of new work, without a query. */
+  newWorkPaths: string[];
+  admission: AdmissionBounds;
   /** With `:name` parameters: WebSockets there are the broker's own. */
   streamPath: string;
 }

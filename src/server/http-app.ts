@@ -9,6 +9,8 @@ import { unacceptedMax } from '../api/connection-bounds.js';
 import { controllers } from '../api/controllers.js';
 import { DirectCalls } from '../api/direct-calls.js';
 import { addDirectRoutes, directHandlers } from '../api/direct-routes.js';
+import type { AdmissionBounds } from '../api/admission.js';
+import { endpoints } from '../api/endpoints.js';
 import { openStream } from '../api/endpoints/streams.js';
 import { createFastifyEdge } from '../api/fastify-edge.js';
 import { ForwardTargets } from '../api/forward-targets.js';
@@ -22,6 +24,7 @@ import { addStreamRoute } from '../api/stream-route.js';
 import { SubscriptionChanges } from '../api/subscription-changes.js';
 import { ApiKeys } from '../config/api-keys.js';
 import type { Settings } from '../config/settings.js';
+import type { WorkerOptions } from '../http-worker/worker-orders.js';
 import { EmbeddedCaller } from './embedded-caller.js';
 import { HttpWorkers } from './http-workers.js';
 import { buildQuietly } from './quiet-nest.js';
@@ -68,7 +71,7 @@ export interface HttpApp {
   /** For calls of this process: no socket, every scope. */
   caller: EmbeddedCaller;
   /** Takes calls from outside. */
-  listen(settings: Pick<Settings, 'host' | 'workers'>, port: number): Promise<Listener>;
+  listen(settings: Pick<Settings, 'host' | 'workers'> & AdmissionBounds, port: number): Promise<Listener>;
 }
 
 /** What takes calls from outside. */
@@ -113,14 +116,14 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
   const calls = new DirectCalls({ handlers, logger, stopping });
   caller.direct = { calls, caller: guard.ofThisProcess };
   await server.ready();
-  const listen: HttpApp['listen'] = async ({ host, workers: count }, port) => {
+  const listen: HttpApp['listen'] = async (settings, port) => {
+    const { host, workers: count } = settings;
     if (count === 0) {
       await app.listen({ port, host, backlog: unacceptedMax });
       return { close: () => app.close(), kill: () => {} };
     }
-    const nodeKey = ApiKeys.storedOf('node', services.node.secret);
-    const options = { host, port, apiKeys: services.apiKeys.stored, nodeKey, streamPath: openStream.spec.path };
     const workerCalls = new WorkerCalls(server, calls, guard, logger);
+    const options = workerOptions(services, settings, port);
     const workers = await HttpWorkers.listen(count, options, { calls: workerCalls, server: server.server, logger });
     const close = async (): Promise<void> => {
       await workers.close();
@@ -129,4 +132,22 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
     return { close, kill: () => workers.kill() };
   };
   return { app, routes, caller, listen };
+}
+
+/** What an HTTP worker must know. */
+function workerOptions(
+  { apiKeys, node }: Services,
+  { host, ...settings }: Pick<Settings, 'host'> & AdmissionBounds,
+  port: number,
+): WorkerOptions {
+  const { requestsInHandMin, requestBytesInHandMin, requestWaitMsMax, requestBytesInHandMax } = settings;
+  return {
+    host,
+    port,
+    apiKeys: apiKeys.stored,
+    nodeKey: ApiKeys.storedOf('node', node.secret),
+    newWorkPaths: endpoints.filter(({ spec }) => spec.bringsWork).map(({ spec }) => spec.path),
+    admission: { requestsInHandMin, requestBytesInHandMin, requestWaitMsMax, requestBytesInHandMax },
+    streamPath: openStream.spec.path,
+  };
 }

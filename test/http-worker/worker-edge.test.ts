@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Admitted } from '../../src/api/admission.js';
 import type { LeftCall, WorkerCall } from '../../src/http-worker/call-channel.js';
 import { WorkerEdge } from '../../src/http-worker/worker-edge.js';
+import { Problem } from '../../src/message/problem.js';
 import { Events } from '../../src/runtime/events.js';
 
 /** The worker's side, without the broker: what it would be sent, and what it would answer. */
@@ -17,7 +19,10 @@ describe('a worker that reads requests', () => {
       },
     },
     { knows: ({ authorization }) => authorization === 'known' },
+    { paths: new Set(['/v1/messages']), admission: { take: (bytes) => take(bytes) } },
   );
+  const admitted = { begin: () => {}, answered: () => {}, left: () => {} };
+  let take: (bytes: number | undefined) => Admitted = () => admitted;
   const server = createServer(edge.serve);
   const next = async (): Promise<WorkerCall | LeftCall> => {
     if (items.length === 0) await new Promise<void>((resolve) => sent.on('item', () => resolve()));
@@ -60,6 +65,36 @@ describe('a worker that reads requests', () => {
     expect(await next()).toEqual([id]);
     edge.answered([id, 200, {}, '{"deliveries":[]}']);
     expect(items).toEqual([]);
+  });
+
+  it('reads nothing of new work that is not taken, and tells when what was taken is answered', async () => {
+    take = (bytes) => {
+      throw new Problem('overloaded', `${bytes} bytes more`, { retryAfterMs: 1_500 });
+    };
+    const refused = beginUnended('POST', '/v1/messages', { authorization: 'known', 'content-length': '100' });
+    refused.flushHeaders();
+    const [answer] = (await once(refused, 'response')) as [IncomingMessage];
+    expect([answer.statusCode, answer.headers['retry-after']]).toEqual([429, '2']);
+    expect(JSON.parse((await answer.setEncoding('utf8').toArray()).join(''))).toMatchObject({
+      detail: '100 bytes more',
+    });
+    refused.destroy();
+    // What ends work is no new work.
+    begin('POST', '/v1/transactions/a/commit', { authorization: 'known' }, '{}');
+    const [commit] = (await next()) as WorkerCall;
+    edge.answered([commit, 200, {}, '']);
+    const told: string[] = [];
+    take = () => ({
+      ...{ begin: () => told.push('begin'), answered: () => told.push('answered'), left: () => told.push('left') },
+    });
+    const taken = begin('POST', '/v1/messages', { authorization: 'known' }, '{}');
+    const [id] = (await next()) as WorkerCall;
+    expect(told).toEqual(['begin']);
+    edge.answered([id, 201, {}, '{}']);
+    expect(told).toEqual(['begin', 'answered']);
+    const [done] = (await once(taken, 'response')) as [IncomingMessage];
+    expect(done.statusCode).toBe(201);
+    take = () => admitted;
   });
 
   it('tells nothing of a request that never came whole', async () => {

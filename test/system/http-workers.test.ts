@@ -137,6 +137,57 @@ describe('a broker with HTTP workers', () => {
     }
   });
 
+  it('gives nothing to a receive whose caller has gone, however that was written', async () => {
+    await start({ HALFBOX_WORKERS: '1' });
+    await broker.put('/v1/subscriptions/orders/billing', { mode: 'pull', startFrom: 'earliest' });
+    for (const type of ['application/json', 'application/json;charset=UTF-8', 'APPLICATION/JSON; charset="utf-8"']) {
+      // A receive that had not begun when its caller went takes nothing either, so one round shows nothing; all would fail.
+      await eventually(`message that no caller of ${type} took away`, async () => {
+        const { port } = new URL(broker.url);
+        const path = '/v1/subscriptions/orders/billing/receive';
+        const leaving = request({ host: '127.0.0.1', port, method: 'POST', path, headers: { 'content-type': type } });
+        leaving.on('error', () => {});
+        await new Promise<void>((resolve) => leaving.end('{"waitMs":20000}', resolve));
+        // The worker has read what it was sent before it answers this.
+        await broker.get('/health/live');
+        leaving.destroy();
+        await broker.get('/health/live');
+        await broker.post('/v1/messages', { topic: 'orders', body: type });
+        const answer = await broker.post(path, { max: 100, waitMs: 1_000 });
+        const { deliveries } = answer.body as { deliveries: { attempt: number; message: { body: unknown } }[] };
+        return deliveries.some(({ attempt, message }) => attempt === 1 && message.body === type) ? true : undefined;
+      });
+    }
+  });
+
+  it('answers what is in hand when the signal to stop goes to its workers too', async () => {
+    await start();
+    await broker.put('/v1/subscriptions/orders/billing', { mode: 'pull' });
+    const path = '/v1/subscriptions/orders/billing/receive';
+    const waiting = broker.post(path, { waitMs: 20_000 });
+    await broker.get('/health/live');
+    for (const pid of childrenOf(broker)) process.kill(pid, 'SIGTERM');
+    expect(await broker.stop()).toBe(0);
+    // 200 with nothing where it had begun, 503 where not: never a connection that breaks.
+    expect([200, 503]).toContain((await waiting).status);
+  });
+
+  it('does not wait for a worker that is just being started', async () => {
+    await start({ HALFBOX_SHUTDOWN_MS: '600000' });
+    const before = childrenOf(broker);
+    process.kill(before[0]!, 'SIGKILL');
+    await eventually('new worker', async () =>
+      childrenOf(broker).some((pid) => !before.includes(pid)) ? true : undefined,
+    );
+    expect(await broker.stop()).toBe(0);
+  });
+
+  it('has no settings and no secrets in the environment of its workers', async () => {
+    await start({ HALFBOX_API_KEYS: key, SOMETHING_SECRET: 'hidden' });
+    const environments = childrenOf(broker).map((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8'));
+    for (const environment of environments) expect(environment).not.toMatch(/HALFBOX|secret|hidden/i);
+  });
+
   it('ends its workers with it, however it ends', async () => {
     await start();
     const killed = childrenOf(broker);
