@@ -90,7 +90,7 @@ async function overload({ servers, window, ratePerSecond }: Trial): Promise<Figu
     await delay(window.seconds * 1000);
     const { cpuSeconds } = await rig.usage();
     const offered = await load.call<Overloaded>('halt');
-    await drain([consumer], offered.accepted, window.seconds * 1000 + 120_000);
+    await drain([consumer], offered.accepted, 4 * window.seconds * 1000 + 120_000);
     const times = (parts: Overloaded['acceptedMs']) => {
       const histogram = new Histogram();
       histogram.merge(parts);
