@@ -53,9 +53,10 @@ export class Settle implements Change {
       const lane = this.state.lane(delivery.shard);
       draft.touch(lane);
       lane.inFlight.delete(delivery.offset);
-      if (fate.kind === 'acked' && delivery.ref.keyHash !== undefined) lane.setLeaving(delivery.offset, true);
       if (!delivery.inRetry) lane.settled.add(delivery.offset);
-      else this.state.settledMeanwhile?.add(`${delivery.shard}:${delivery.offset}`);
+      if (delivery.inRetry || delivery.mayHaveRow) {
+        this.state.settledMeanwhile?.add(`${delivery.shard}:${delivery.offset}`);
+      }
       if (fate.kind === 'retry') draft.putRetry(lane, retryEntryOf(delivery, 'due', fate.dueAt, fate));
       else if (fate.kind === 'released') draft.putRetry(lane, releasedEntry(delivery, fate.dueAt));
       else if (delivery.inRetry || delivery.mayHaveRow) draft.deleteRetry(lane, delivery.offset);
@@ -68,7 +69,6 @@ export class Settle implements Change {
       const lane = this.state.lane(delivery.shard);
       if (fate.kind !== 'acked') delivery.mayHaveRow = true;
       lane.inFlight.set(delivery.offset, delivery);
-      lane.setLeaving(delivery.offset, false);
       if (!delivery.inRetry) lane.settled.remove(delivery.offset);
     }
   }

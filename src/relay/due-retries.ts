@@ -69,7 +69,7 @@ export class DueRetries {
 
   #isKnown({ shard, offset }: RetryEntry): boolean {
     const lane = this.state.lane(shard);
-    if (lane.inFlight.has(offset) || lane.hasReadyRetry(offset)) return true;
+    if (lane.inFlight.has(offset) || lane.isSettling(offset) || lane.hasReadyRetry(offset)) return true;
     return this.state.settledMeanwhile!.has(`${shard}:${offset}`);
   }
 

@@ -50,8 +50,8 @@ export class Lane {
   inheritedWaiting: readonly { keyHash: string; offset: number }[] = none;
   /** Offsets that were loaded from the retry store and are ready. Made when needed: most lanes are idle. */
   #readyRetries: Set<number> | null = null;
-  /** Offsets that were acked, and whose ordering keys are passed on when that is stored. Made when needed too. */
-  #leaving: Set<number> | null = null;
+  /** Offsets whose outcomes are being stored. Made when needed too. */
+  #settling: Set<number> | null = null;
 
   constructor(
     readonly shard: number,
@@ -116,13 +116,17 @@ export class Lane {
   /** Whether the delivery is in memory, on its way: not waiting for a retry, nor dead. */
   isUnderWay(offset: number): boolean {
     if (!this.settled.has(offset) || this.inFlight.has(offset) || this.hasReadyRetry(offset)) return true;
-    return this.#leaving !== null && this.#leaving.has(offset);
+    return this.isSettling(offset);
   }
 
-  /** The ack of a delivery with an ordering key is being stored, or no longer. */
-  setLeaving(offset: number, leaving: boolean): void {
-    if (leaving) (this.#leaving ??= new Set()).add(offset);
-    else this.#leaving?.delete(offset);
+  /** Whether an outcome is being stored: until the answer, it is not known what the store has of the offset. */
+  isSettling(offset: number): boolean {
+    return this.#settling !== null && this.#settling.has(offset);
+  }
+
+  setSettling(offset: number, settling: boolean): void {
+    if (settling) (this.#settling ??= new Set()).add(offset);
+    else this.#settling?.delete(offset);
   }
 
   hasReadyRetry(offset: number): boolean {

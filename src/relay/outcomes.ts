@@ -143,6 +143,7 @@ export class Outcomes {
   async #end(ended: Ended[], expired: number): Promise<void> {
     if (ended.length === 0) return;
     reached('relay.settle.before-store');
+    this.#setSettling(ended, true);
     try {
       await this.writer.write(new Settle(this.state, ended));
     } catch (error) {
@@ -150,8 +151,14 @@ export class Outcomes {
       // Claims that ended while this was being tried were not looked at.
       this.watch(Math.min(...ended.map(({ delivery }) => delivery.claimedUntil)));
       throw error;
+    } finally {
+      this.#setSettling(ended, false);
     }
     this.#ended(ended, expired);
+  }
+
+  #setSettling(ended: Ended[], settling: boolean): void {
+    for (const { delivery } of ended) this.state.lane(delivery.shard).setSettling(delivery.offset, settling);
   }
 
   #ended(ended: Ended[], expired: number): void {
@@ -183,7 +190,6 @@ export class Outcomes {
 
   #freeKey({ ref: { keyHash }, shard, offset }: TrackedDelivery, now: number, blocks = false): void {
     if (keyHash === undefined) return;
-    this.state.lane(shard).setLeaving(offset, false);
     if (blocks) this.state.gate.block(keyHash, shard, offset);
     else this.state.passKeyOn(keyHash, shard, offset, now);
   }

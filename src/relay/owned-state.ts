@@ -23,7 +23,7 @@ export class OwnedState {
   readonly asks = new Map<string, number>();
   /** No retry is due before that (epoch ms), as far as known. */
   retryWakeAt = 0;
-  /** Retries that were settled while due ones are being read: what the read answers about them is out of date. */
+  /** Deliveries with rows that were settled while due ones are being read: what the read answers about them is out of date. */
   settledMeanwhile: Set<string> | null = null;
   /** A delivery became ready because its key was free: consumers that wait have not heard of it. */
   keyPassedOn = false;

@@ -35,6 +35,8 @@ export async function recover(
   // Most subscriptions have no entries, and a node may take over very many at once: each statement counts.
   if (!hasEntries) state.retryWakeAt = Infinity;
   else {
+    // A write whose answer the earlier owner did not get may have left a first try a row too.
+    for (const lane of state.lanes.values()) for (const delivery of lane.inFlight.values()) delivery.mayHaveRow = true;
     for (const entry of await store.givenRetries(state.topic, state.group, settings.inheritedMax)) {
       inherit(state.lane(entry.shard), trackedFromRetry(entry), entry.dueAt);
       if (entry.ref.keyHash !== undefined) state.gate.enter(entry.ref.keyHash, entry.offset);

@@ -17,7 +17,7 @@ export interface TrackedDelivery {
   phase: DeliveryPhase;
   /** Its row is in the retry store; the log's cursor counts it as settled. */
   inRetry: boolean;
-  /** A write that moved it to the retry store failed, and may have been done all the same: its row is deleted with it. */
+  /** A write that moved it to the retry store failed, and may have been done all the same: its row goes when it is settled. */
   mayHaveRow?: true;
   /** That it is given out has been stored: its lane's cursor names it (only when not `inRetry`). */
   recorded: boolean;

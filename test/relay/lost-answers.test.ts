@@ -1,0 +1,134 @@
+import { Problem } from '../../src/message/problem.js';
+import type { Relay } from '../../src/relay/relay.js';
+import type { LaneStore } from '../../src/store/lane-store.js';
+import { claimOne, retryAt, settlement } from '../store/conformance/log-fixture.js';
+import { openTestStore, sqliteServer } from '../store/databases.js';
+import { ManualClock, Scene, startNode, type World } from './relay-fixture.js';
+
+type Answer = (value: unknown) => Promise<unknown>;
+
+/** The store's lanes, with answers that are held back or lost on demand: what was asked for is done all the same. */
+function answering(lanes: LaneStore): { lanes: LaneStore; next: Map<keyof LaneStore, Answer> } {
+  const next = new Map<keyof LaneStore, Answer>();
+  const proxy = new Proxy(lanes, {
+    get(target, name: keyof LaneStore) {
+      return async (...args: unknown[]): Promise<unknown> => {
+        const answer = next.get(name);
+        next.delete(name);
+        const value = await (target[name] as (...given: unknown[]) => Promise<unknown>).apply(target, args);
+        return answer ? answer(value) : value;
+      };
+    },
+  });
+  return { lanes: proxy, next };
+}
+
+const lose: Answer = () => Promise.reject(new Problem('unavailable', 'the store is away'));
+
+/** An answer that is held back until it is let go, to be what `answer` says. */
+function held(answer: Answer): { answer: Answer; asked: Promise<void>; letGo: () => void } {
+  let letGo!: () => void;
+  let ask!: () => void;
+  const gate = new Promise<void>((resolve) => (letGo = resolve));
+  const asked = new Promise<void>((resolve) => (ask = resolve));
+  const hold: Answer = async (value) => {
+    ask();
+    await gate;
+    return answer(value);
+  };
+  return { answer: hold, asked, letGo };
+}
+
+describe('where the store has done what it could not say', () => {
+  const failed = { kind: 'nack', error: 'no', delayMs: 0 } as const;
+  let world: World;
+  let node: Relay;
+  let next: ReturnType<typeof answering>['next'];
+
+  beforeAll(async () => {
+    world = { clock: new ManualClock(), opened: await openTestStore(sqliteServer) };
+    const { store } = world.opened;
+    const proxy = answering(store.lanes);
+    next = proxy.next;
+    const { subscriptions, nodes } = store;
+    node = await startNode(world, 'node-1', { store: { lanes: proxy.lanes, subscriptions, nodes } });
+  });
+
+  afterAll(async () => {
+    await node.stop();
+    await world.opened.close();
+  });
+
+  /** Two messages in hand, of which the second was failed and is due again. */
+  async function oneInHandOneDue(scene: Scene) {
+    await scene.append(['1', '2']);
+    const relay = await scene.on(node);
+    const [first, second] = await scene.takeAll(relay);
+    await scene.settle(relay, [second!], { ...failed, delayMs: 1_000 });
+    world.clock.advance(1_000);
+    return { relay, first: first! };
+  }
+
+  test('a try whose failure is being stored is not given out from what was stored of it', async () => {
+    const scene = await Scene.make(world);
+    const { relay, first } = await oneInHandOneDue(scene);
+    const unsure = held(lose);
+    next.set('settle', unsure.answer);
+    const settling = scene.settle(relay, [first], failed);
+    await unsure.asked;
+    const read = held(async (entries) => entries);
+    next.set('dueRetries', read.answer);
+    const taking = relay.take(10, 30_000);
+    await read.asked;
+    read.letGo();
+    // The rows that were read are taken in before the answer is lost.
+    await new Promise(setImmediate);
+    unsure.letGo();
+    await expect(settling).rejects.toMatchObject({ slug: 'unavailable' });
+    expect((await taking).map((delivery) => [scene.name(delivery), delivery.attempt])).toEqual([['2', 2]]);
+    expect(await scene.settle(relay, [first], { kind: 'ack' })).toEqual(['settled']);
+    expect((await scene.retries()).map(({ offset, state }) => [offset, state])).toEqual([[1, 'given']]);
+    expect(await scene.seize()).toMatchObject([{ settledOffset: 2, given: [] }]);
+  });
+
+  test('a try that is acked while its row is being read is not given out again', async () => {
+    const scene = await Scene.make(world);
+    const { relay, first } = await oneInHandOneDue(scene);
+    next.set('settle', lose);
+    await expect(scene.settle(relay, [first], failed)).rejects.toMatchObject({ slug: 'unavailable' });
+    const read = held(async (entries) => entries);
+    next.set('dueRetries', read.answer);
+    const taking = relay.take(10, 30_000);
+    await read.asked;
+    expect(await scene.settle(relay, [first], { kind: 'ack' })).toEqual(['settled']);
+    read.letGo();
+    expect((await taking).map((delivery) => scene.name(delivery))).toEqual(['2']);
+    expect(await scene.takeNames(relay)).toEqual([]);
+  });
+
+  test('a takeover drops the row of a first try that is acked', async () => {
+    const scene = await Scene.make(world);
+    await scene.append(['1']);
+    const { topic, group } = scene;
+    const { lanes, subscriptions } = world.opened.store;
+    const { epoch } = (await subscriptions.get(topic, group))!.subscription;
+    await claimOne(lanes, topic, group, epoch, 'gone', world.clock.now());
+    const dueAt = world.clock.now() + 30_000;
+    const left = settlement(
+      { topic, group, epoch: epoch + 1 },
+      { shard: 0, settledOffset: 0 },
+      {
+        cursors: [{ shard: 0, settledOffset: 0, settledAbove: [], given: [{ from: 0, to: 1, dueAt }] }],
+        retriesPut: [retryAt(0, 0, { ref: { id: `${topic}:1` }, dueAt: world.clock.now() })],
+      },
+    );
+    await lanes.settle([left], world.clock.now());
+    const relay = await scene.on(node);
+    const [inherited] = await relay.inFlight();
+    expect(await scene.takeNames(relay)).toEqual([]);
+    expect(await scene.settle(relay, [inherited!], { kind: 'ack' })).toEqual(['settled']);
+    await scene.later(relay, 10_000);
+    expect(await scene.takeNames(relay)).toEqual([]);
+    expect(await scene.retries()).toEqual([]);
+  });
+});
