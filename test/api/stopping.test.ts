@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
-import { setTimeout as wait } from 'node:timers/promises';
+import { until } from '../queue/until.js';
 import { RunningBroker } from './running-broker.js';
 
 /** What is in hand when a broker is asked to stop. */
@@ -11,9 +11,15 @@ describe('a broker that stops', () => {
     const sending = request(`${broker.url}/v1/messages`, { method: 'POST', headers });
     const answered = once(sending, 'response');
     sending.write('{"topic":"orders",');
-    await wait(100);
+    const { admission } = broker.services;
+    await until('the request in hand', () => admission.requests === 1);
     const stopped = broker.stop();
-    await wait(300);
+    const isRefused = (): Promise<boolean> =>
+      fetch(`${broker.url}/healthz`).then(
+        () => false,
+        () => true,
+      );
+    await until('no more connections', isRefused);
     sending.end('"body":1}');
     const [answer] = (await answered) as [IncomingMessage];
     answer.resume();
