@@ -40,6 +40,8 @@ export interface Admitted {
  * none, so its speed is known only when it has been crowded (beyond both minima) for that long; until then all are taken.
  */
 export class Admission {
+  /** Nothing else of what it was made from: a worker is told them. */
+  readonly limits: Readonly<AdmissionBounds>;
   #requests = 0;
   #bytes = 0;
   /** Since when it is crowded, but for gaps shorter than requestWaitMsMax. */
@@ -50,10 +52,11 @@ export class Admission {
 
   /** @param now milliseconds of a clock that is never set */
   constructor(
-    private readonly limits: AdmissionBounds,
+    { requestsInHandMin, requestBytesInHandMin, requestWaitMsMax, requestBytesInHandMax }: AdmissionBounds,
     private readonly now: () => number = () => performance.now(),
   ) {
-    this.#answered = new RecentCount(measuredWaits * limits.requestWaitMsMax);
+    this.limits = { requestsInHandMin, requestBytesInHandMin, requestWaitMsMax, requestBytesInHandMax };
+    this.#answered = new RecentCount(measuredWaits * requestWaitMsMax);
   }
 
   /** Requests that were taken and are not answered. */

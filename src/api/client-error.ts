@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Problem } from '../message/problem.js';
-import { problemJson, problemMediaType } from './problem-json.js';
+import { problemHeaders, problemJson } from './problem-json.js';
 
 /** What cannot even be read as HTTP: there is no request to answer, only a socket. */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
@@ -23,16 +23,15 @@ export function refuseExpectation(_request: IncomingMessage, response: ServerRes
 }
 
 /** The refusal of what is not known to be a call; nothing that may follow it is read. */
-function notACall(line: string, reason: string): { status: number; headers: Record<string, string>; body: string } {
+function notACall(
+  line: string,
+  reason: string,
+): { status: number; headers: Record<string, string | number>; body: string } {
   const status = Number(line.slice(0, 3));
   const problem = new Problem('validation-failed', reason, { fields: [{ path: '', reason }] });
   const body = JSON.stringify({ ...problemJson(problem), status });
-  const contentLength = Buffer.byteLength(body).toString();
-  return {
-    status,
-    headers: { 'content-type': problemMediaType, 'content-length': contentLength, connection: 'close' },
-    body,
-  };
+  const own = { 'content-length': Buffer.byteLength(body), connection: 'close' };
+  return { status, headers: { ...problemHeaders(problem), ...own }, body };
 }
 
 const notHttp = { line: '400 Bad Request', reason: 'this is not a valid HTTP request' };

@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Problem } from '../message/problem.js';
 import type { Logger } from '../runtime/logger.js';
 import type { DirectHandler } from './direct-routes.js';
+import { nodeStopping } from './edge-problems.js';
 import type { Access } from './endpoint.js';
-import { problemJson, problemContentType, retryAfterSeconds } from './problem-json.js';
+import { problemHeaders, problemJson } from './problem-json.js';
 import { problemOf } from './refusal.js';
 
 /** What was answered: a value that JSON can carry, or the text that a handler made itself. */
@@ -85,7 +85,7 @@ export class DirectCalls {
     const request = known as unknown as FastifyRequest;
     const reply = local as unknown as FastifyReply;
     try {
-      if (stopping()) throw new Problem('unavailable', 'this node is stopping', { retryAfterMs: 1_000 });
+      if (stopping()) throw nodeStopping();
       admit(request, reply, handler.endpoint.spec.access);
       known.body = readBody();
       const value = await handler.run(request, reply);
@@ -96,10 +96,8 @@ export class DirectCalls {
       };
     } catch (error) {
       const problem = problemOf(error, logger);
-      const retryAfter = retryAfterSeconds(problem);
-      local.header('content-type', problemContentType);
-      if (retryAfter !== undefined) local.header('retry-after', retryAfter);
-      return { status: problem.status, headers: local.headers, value: problemJson(problem) };
+      const headers = { ...local.headers, ...problemHeaders(problem) };
+      return { status: problem.status, headers, value: problemJson(problem) };
     }
   }
 }

@@ -7,7 +7,8 @@ import { admitNewWork } from './admission-hooks.js';
 import type { CallerGuard } from './caller.js';
 import { answerClientError, refuseExpectation } from './client-error.js';
 import { closeAsTheyIdle, keepAliveMs, requestTimeoutMs } from './connection-bounds.js';
-import { parseJson } from './json-parser.js';
+import { nodeStopping } from './edge-problems.js';
+import { parseBody } from './json-parser.js';
 import { problemOf, sendProblem } from './refusal.js';
 import { RouteTable } from './route-table.js';
 
@@ -47,7 +48,7 @@ export function createFastifyEdge(options: EdgeOptions): { server: FastifyInstan
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
-      done(null, (body as Buffer).length === 0 ? undefined : parseJson(body as Buffer));
+      done(null, parseBody(body as Buffer));
     } catch (error) {
       done(error as Error);
     }
@@ -55,7 +56,7 @@ export function createFastifyEdge(options: EdgeOptions): { server: FastifyInstan
   server.addHook('onRequest', (request, reply, done) => {
     if (stopping()) {
       reply.header('connection', 'close');
-      return done(new Problem('unavailable', 'this node is stopping', { retryAfterMs: 1_000 }));
+      return done(nodeStopping());
     }
     const endpoint = request.routeOptions.config.endpoint;
     if (!endpoint) return done();

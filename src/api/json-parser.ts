@@ -95,8 +95,13 @@ function membersOf(value: unknown): number {
   return members;
 }
 
+/** Reads a request body as {@link parseJson} does; undefined where there is none. */
+export function parseBody(bytes: Buffer): unknown {
+  return bytes.length === 0 ? undefined : parseJson(bytes);
+}
+
 /**
- * Reads a request body strictly: UTF-8, one JSON value, no `__proto__` member, no member twice in an object (JSON.parse
+ * Reads JSON strictly: UTF-8, one JSON value, no `__proto__` member, no member twice in an object (JSON.parse
  * would drop one silently), no number that would silently become another one, at most `bounds.jsonDepthMax` deep. Throws
  * `Problem('validation-failed')`.
  */

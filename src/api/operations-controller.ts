@@ -4,7 +4,7 @@ import { isoTime } from '../message/message-json.js';
 import { Problem } from '../message/problem.js';
 import { listNodes, live, metrics, ready } from './endpoints/operations.js';
 import { Handles } from './handles.js';
-import { problemJson, problemMediaType } from './problem-json.js';
+import { problemHeaders, problemJson } from './problem-json.js';
 import { SERVICES, type Health, type Services } from './services.js';
 
 /** Why the node is not ready, and what to change. */
@@ -44,7 +44,7 @@ export class OperationsController {
     const health = await this.services.health();
     if (health.store.ok && health.durability.ok) return { status: 'ready', ...health };
     const problem = new Problem('unavailable', unreadyBecause(health));
-    reply.code(503).header('content-type', problemMediaType).header('retry-after', 1);
+    reply.code(problem.status).headers(problemHeaders(problem));
     return JSON.stringify({ ...problemJson(problem), ...health });
   }
 

@@ -3,9 +3,6 @@ import { problemStatus, type FieldProblem, type Problem, type ProblemSlug } from
 /** Media type of every refusal (RFC 9457). */
 export const problemMediaType = 'application/problem+json';
 
-/** The header that tells it. */
-export const problemContentType = `${problemMediaType}; charset=utf-8`;
-
 /** What a refusal looks like on the wire. */
 export interface ProblemJson {
   type: string;
@@ -27,8 +24,17 @@ export function problemJson(problem: Problem): ProblemJson {
   return { ...problemTypes[slug], status, detail, ...(fields ? { errors: fields } : {}) };
 }
 
+/** The headers of its answer, with names in lower case. */
+export function problemHeaders(problem: Problem): Record<string, string | number> {
+  const retryAfter = retryAfterSeconds(problem);
+  return {
+    'content-type': `${problemMediaType}; charset=utf-8`,
+    ...(retryAfter !== undefined && { 'retry-after': retryAfter }),
+  };
+}
+
 /** Value of the Retry-After header (whole seconds, rounded up); undefined where none is sent. */
-export function retryAfterSeconds(problem: Problem): number | undefined {
+function retryAfterSeconds(problem: Problem): number | undefined {
   const waits = problem.status === 429 || problem.status === 503;
   const retryAfterMs = problem.retryAfterMs ?? (waits ? 1_000 : undefined);
   return retryAfterMs === undefined ? undefined : Math.max(1, Math.ceil(retryAfterMs / 1_000));

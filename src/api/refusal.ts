@@ -1,25 +1,22 @@
 import { HttpException } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { Problem, type ProblemSlug } from '../message/problem.js';
+import { Problem } from '../message/problem.js';
 import type { Logger } from '../runtime/logger.js';
-import { problemJson, problemMediaType, retryAfterSeconds } from './problem-json.js';
+import { requestTooLarge } from './edge-problems.js';
+import { problemHeaders, problemJson } from './problem-json.js';
 
 /** Answers with a problem. */
 export function sendProblem(reply: FastifyReply, problem: Problem): void {
-  const retryAfter = retryAfterSeconds(problem);
-  if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
   // A text is sent as it is, so that no serialiser changes the media type.
   reply
     .code(problem.status)
-    .header('content-type', problemMediaType)
+    .headers(problemHeaders(problem))
     .send(JSON.stringify(problemJson(problem)));
 }
 
-const slugOfStatus: Record<number, ProblemSlug> = { 413: 'body-too-large', 415: 'unsupported-media-type' };
-
-const detailOfSlug: Partial<Record<ProblemSlug, string>> = {
-  'body-too-large': 'the request is larger than 16 MiB',
-  'unsupported-media-type': 'send the body as content-type: application/json',
+const problemOfStatus: Record<number, () => Problem> = {
+  413: requestTooLarge,
+  415: () => new Problem('unsupported-media-type', 'send the body as content-type: application/json'),
 };
 
 /** What a caller is told about something that was thrown. What is not a refusal is logged here and answered 500. */
@@ -41,8 +38,8 @@ function frameworkRefusal(error: unknown): Problem | null {
   if (!isFramework) return null;
   const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: number }).statusCode;
   if (status === undefined || status >= 500) return null;
-  const slug = slugOfStatus[status];
-  if (slug !== undefined) return new Problem(slug, detailOfSlug[slug] ?? slug, { cause: error });
+  const problem = problemOfStatus[status]?.();
+  if (problem) return problem;
   const reason = (error as Error).message;
   return new Problem('validation-failed', reason, { fields: [{ path: '', reason }], cause: error });
 }

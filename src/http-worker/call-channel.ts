@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { Packr } from 'msgpackr';
-import { FrameReader } from './frame-reader.js';
+import { FrameReader, lengthOf } from './frames.js';
 
 /** Headers as Node has read them: names in lower case. */
 export type Headers = Record<string, string | string[] | undefined>;
@@ -19,14 +19,14 @@ export type WorkerAnswer = [
   body: string | Uint8Array,
 ];
 
-const lengthBytes = 4;
+/** The worker's end among its descriptors: those before it are the standard ones and Node's own. */
+export const channelFd = 4;
 /** Bodies of one frame, about: what was packed once stays as large as the largest frame. */
 const frameBytesMax = 1024 * 1024;
 
 /**
  * Carries calls and answers between the broker and one of its HTTP workers, in their order. What is sent in one turn of the
- * event loop travels as one frame, or several where bodies are large: the length in four bytes (little-endian), then a list in
- * MessagePack.
+ * event loop travels as one frame, or several where bodies are large: a list in MessagePack.
  */
 export class CallChannel<Sent extends WorkerCall | LeftCall | WorkerAnswer, Received> {
   readonly #packr = new Packr({ useRecords: false, moreTypes: false });
@@ -65,10 +65,8 @@ export class CallChannel<Sent extends WorkerCall | LeftCall | WorkerAnswer, Rece
     this.#waiting = [];
     this.#waitingBytes = 0;
     if (!this.stream.writable) return;
-    const length = Buffer.allocUnsafe(lengthBytes);
-    length.writeUInt32LE(frame.length);
     this.stream.cork();
-    this.stream.write(length);
+    this.stream.write(lengthOf(frame));
     this.stream.write(frame);
     this.stream.uncork();
   }

@@ -4,13 +4,10 @@ import { Admission } from '../api/admission.js';
 import { answerClientError, refuseExpectation } from '../api/client-error.js';
 import { closeAsTheyIdle, keepAliveMs, requestTimeoutMs, unacceptedMax } from '../api/connection-bounds.js';
 import { afterAnswers, headOf, upgradesOf } from '../api/upgrades.js';
-import { CallChannel, type LeftCall, type WorkerAnswer, type WorkerCall } from './call-channel.js';
+import { CallChannel, channelFd, type LeftCall, type WorkerAnswer, type WorkerCall } from './call-channel.js';
 import { KnownCallers } from './known-callers.js';
 import { WorkerEdge } from './worker-edge.js';
 import type { WorkerOptions, WorkerOrder, WorkerReport } from './worker-orders.js';
-
-/** The descriptor of the channel; those before it are the standard ones and Node's own. */
-const channelFd = 4;
 
 const report = (what: WorkerReport, connection?: Socket): void => void process.send!(what, connection);
 

@@ -1,7 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Admission, Admitted } from '../api/admission.js';
 import { declaredBytes } from '../api/admission-hooks.js';
-import { problemContentType, problemJson, retryAfterSeconds } from '../api/problem-json.js';
+import { requestTooLarge } from '../api/edge-problems.js';
+import { problemHeaders, problemJson } from '../api/problem-json.js';
 import { bounds } from '../message/bounds.js';
 import { Problem } from '../message/problem.js';
 import type { CallChannel, LeftCall, WorkerAnswer, WorkerCall } from './call-channel.js';
@@ -102,17 +103,11 @@ export class WorkerEdge {
 
 /** Nothing more of its body is kept, and the connection ends. */
 function refuseLarge(response: ServerResponse): void {
-  refuse(response, new Problem('body-too-large', 'the request is larger than 16 MiB'), { connection: 'close' });
+  refuse(response, requestTooLarge(), { connection: 'close' });
 }
 
 function refuse(response: ServerResponse, problem: Problem, more: OutgoingHttpHeaders = {}): void {
   const body = JSON.stringify(problemJson(problem));
-  const retryAfter = retryAfterSeconds(problem);
-  const headers: OutgoingHttpHeaders = {
-    'content-type': problemContentType,
-    'content-length': Buffer.byteLength(body),
-    ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
-    ...more,
-  };
+  const headers = { ...problemHeaders(problem), 'content-length': Buffer.byteLength(body), ...more };
   response.writeHead(problem.status, headers).end(body);
 }

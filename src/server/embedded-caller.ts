@@ -1,13 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { DirectAnswer, DirectCall, DirectCalls } from '../api/direct-calls.js';
+import { requestTooLarge } from '../api/edge-problems.js';
 import { parseJsonText } from '../api/json-parser.js';
 import { boundCall } from '../client/broker/call-bound.js';
 import { bodyTextOf, type Call, type CallAnswer, type Caller } from '../client/broker/caller.js';
 import { BrokerUnreachable } from '../client/errors.js';
 import type { Caller as Principal } from '../config/api-keys.js';
 import { bounds } from '../message/bounds.js';
-import { Problem } from '../message/problem.js';
 import { Events } from '../runtime/events.js';
 
 /** Names a call to the hook that connects it with its answer. */
@@ -150,9 +150,7 @@ export class EmbeddedCaller implements Caller {
 
 function readBody(text: string | undefined): unknown {
   if (text === undefined) return undefined;
-  if (Buffer.byteLength(text) > bounds.requestBytesMax) {
-    throw new Problem('body-too-large', 'the request is larger than 16 MiB');
-  }
+  if (Buffer.byteLength(text) > bounds.requestBytesMax) throw requestTooLarge();
   return parseJsonText(text);
 }
 

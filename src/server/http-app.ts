@@ -9,7 +9,6 @@ import { unacceptedMax } from '../api/connection-bounds.js';
 import { controllers } from '../api/controllers.js';
 import { DirectCalls } from '../api/direct-calls.js';
 import { addDirectRoutes, directHandlers } from '../api/direct-routes.js';
-import type { AdmissionBounds } from '../api/admission.js';
 import { endpoints } from '../api/endpoints.js';
 import { openStream } from '../api/endpoints/streams.js';
 import { createFastifyEdge } from '../api/fastify-edge.js';
@@ -71,7 +70,7 @@ export interface HttpApp {
   /** For calls of this process: no socket, every scope. */
   caller: EmbeddedCaller;
   /** Takes calls from outside. */
-  listen(settings: Pick<Settings, 'host' | 'workers'> & AdmissionBounds, port: number): Promise<Listener>;
+  listen(settings: Pick<Settings, 'host' | 'workers'>, port: number): Promise<Listener>;
 }
 
 /** What takes calls from outside. */
@@ -116,14 +115,13 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
   const calls = new DirectCalls({ handlers, logger, stopping });
   caller.direct = { calls, caller: guard.ofThisProcess };
   await server.ready();
-  const listen: HttpApp['listen'] = async (settings, port) => {
-    const { host, workers: count } = settings;
+  const listen: HttpApp['listen'] = async ({ host, workers: count }, port) => {
     if (count === 0) {
       await app.listen({ port, host, backlog: unacceptedMax });
       return { close: () => app.close(), kill: () => {} };
     }
     const workerCalls = new WorkerCalls(server, calls, guard, logger);
-    const options = workerOptions(services, settings, port);
+    const options = workerOptions(services, { host, port });
     const workers = await HttpWorkers.listen(count, options, { calls: workerCalls, server: server.server, logger });
     const close = async (): Promise<void> => {
       await workers.close();
@@ -136,18 +134,15 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
 
 /** What an HTTP worker must know. */
 function workerOptions(
-  { apiKeys, node }: Services,
-  { host, ...settings }: Pick<Settings, 'host'> & AdmissionBounds,
-  port: number,
+  { apiKeys, node, admission }: Services,
+  address: Pick<WorkerOptions, 'host' | 'port'>,
 ): WorkerOptions {
-  const { requestsInHandMin, requestBytesInHandMin, requestWaitMsMax, requestBytesInHandMax } = settings;
   return {
-    host,
-    port,
+    ...address,
     apiKeys: apiKeys.stored,
     nodeKey: ApiKeys.storedOf('node', node.secret),
     newWorkPaths: endpoints.filter(({ spec }) => spec.bringsWork).map(({ spec }) => spec.path),
-    admission: { requestsInHandMin, requestBytesInHandMin, requestWaitMsMax, requestBytesInHandMax },
+    admission: admission.limits,
     streamPath: openStream.spec.path,
   };
 }

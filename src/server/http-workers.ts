@@ -4,7 +4,13 @@ import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { CallChannel, type LeftCall, type WorkerAnswer, type WorkerCall } from '../http-worker/call-channel.js';
+import {
+  CallChannel,
+  channelFd,
+  type LeftCall,
+  type WorkerAnswer,
+  type WorkerCall,
+} from '../http-worker/call-channel.js';
 import type { WorkerOptions, WorkerOrder, WorkerReport } from '../http-worker/worker-orders.js';
 import type { Logger } from '../runtime/logger.js';
 import type { WorkerCalls } from './worker-calls.js';
@@ -13,8 +19,6 @@ import type { WorkerCalls } from './worker-calls.js';
 const replaceAfterMs = 200;
 /** A worker listens within this time, or it is ended. */
 const startMsMax = 30_000;
-/** The place of the channel among a worker's descriptors. */
-const channelFd = 4;
 
 export interface HttpWorkersParts {
   calls: WorkerCalls;

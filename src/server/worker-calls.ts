@@ -2,8 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import inject from 'light-my-request';
 import type { CallerGuard } from '../api/caller.js';
 import type { DirectAnswer, DirectCalls, DirectInput } from '../api/direct-calls.js';
-import { parseJson } from '../api/json-parser.js';
-import { problemContentType, problemJson } from '../api/problem-json.js';
+import { parseBody } from '../api/json-parser.js';
+import { problemHeaders, problemJson } from '../api/problem-json.js';
 import { problemOf } from '../api/refusal.js';
 import type { CallChannel, Headers, LeftCall, WorkerAnswer, WorkerCall } from '../http-worker/call-channel.js';
 import type { Logger } from '../runtime/logger.js';
@@ -41,7 +41,7 @@ export class WorkerCalls {
     return {
       headers,
       admit: (request, reply, access) => this.guard.admit(request, reply, access),
-      readBody: () => (body === null || body.length === 0 ? undefined : parseJson(body as Buffer)),
+      readBody: () => (body === null ? undefined : parseBody(body as Buffer)),
     };
   }
 
@@ -125,12 +125,7 @@ export class CallsOfWorker {
       (error: unknown) => {
         if (!this.#leave.delete(id)) return;
         const problem = problemOf(error, this.logger);
-        this.channel.send([
-          id,
-          problem.status,
-          { 'content-type': problemContentType },
-          JSON.stringify(problemJson(problem)),
-        ]);
+        this.channel.send([id, problem.status, problemHeaders(problem), JSON.stringify(problemJson(problem))]);
       },
     );
   }

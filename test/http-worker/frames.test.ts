@@ -1,9 +1,7 @@
-import { FrameReader } from '../../src/http-worker/frame-reader.js';
+import { FrameReader, lengthOf } from '../../src/http-worker/frames.js';
 
 function frame(text: string): Buffer {
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(Buffer.byteLength(text));
-  return Buffer.concat([length, Buffer.from(text)]);
+  return Buffer.concat([lengthOf(Buffer.from(text)), Buffer.from(text)]);
 }
 
 describe('a reader of frames', () => {

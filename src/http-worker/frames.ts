@@ -1,6 +1,13 @@
 const lengthBytes = 4;
 
-/** Puts frames together again that come in pieces: each is its length in four bytes (little-endian) and so many bytes. */
+/** What stands before a frame: its length in four bytes, little-endian. */
+export function lengthOf(frame: Uint8Array): Buffer {
+  const length = Buffer.allocUnsafe(lengthBytes);
+  length.writeUInt32LE(frame.length);
+  return length;
+}
+
+/** Puts frames together again that come in pieces, each after its {@link lengthOf}. */
 export class FrameReader {
   #pieces: Buffer[] = [];
   #bytes = 0;
