@@ -50,10 +50,14 @@ export class Admission {
   #crowdedUntil = -Infinity;
   readonly #answered: RecentCount;
 
-  /** @param now milliseconds of a clock that is never set */
+  /**
+   * @param now milliseconds of a clock that is never set
+   * @param onRefused called for each refusal
+   */
   constructor(
     { requestsInHandMin, requestBytesInHandMin, requestWaitMsMax, requestBytesInHandMax }: AdmissionBounds,
     private readonly now: () => number = () => performance.now(),
+    private readonly onRefused: () => void = () => {},
   ) {
     this.limits = { requestsInHandMin, requestBytesInHandMin, requestWaitMsMax, requestBytesInHandMax };
     this.#answered = new RecentCount(measuredWaits * requestWaitMsMax);
@@ -110,6 +114,7 @@ export class Admission {
   }
 
   #refusal(now: number, detail: string): Problem {
+    this.onRefused();
     const retryAfterMs = Math.min(retryMs.max, Math.max(retryMs.min, this.#expectedMs(now)));
     return new Problem('overloaded', detail, { retryAfterMs });
   }

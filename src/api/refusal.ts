@@ -33,10 +33,12 @@ export function problemOf(error: unknown, logger: Logger): Problem {
 
 /** A request that the framework itself refused: it throws errors with a code, or exceptions with a status. */
 function frameworkRefusal(error: unknown): Problem | null {
-  const isFramework =
-    error instanceof HttpException || (error as { code?: string } | null)?.code?.startsWith('FST_ERR_');
+  const { code, statusCode } = (error ?? {}) as { code?: string; statusCode?: number };
+  // What Fastify makes of a connection that ends within a body.
+  const brokeOff = code === 'ECONNRESET' && statusCode === 400;
+  const isFramework = error instanceof HttpException || brokeOff || code?.startsWith('FST_ERR_');
   if (!isFramework) return null;
-  const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: number }).statusCode;
+  const status = error instanceof HttpException ? error.getStatus() : statusCode;
   if (status === undefined || status >= 500) return null;
   const problem = problemOfStatus[status]?.();
   if (problem) return problem;

@@ -72,7 +72,12 @@ export interface Services {
   streams: Streams;
   /** Removes the engine's queue of a subscription that was deleted. */
   removeQueue(topic: string, group: string): Promise<void>;
-  metrics: { contentType: string; text(): Promise<string> };
+  metrics: {
+    contentType: string;
+    text(): Promise<string>;
+    /** So many requests with new work were refused elsewhere for this broker. */
+    refused(count: number): void;
+  };
 }
 
 /** Injects {@link Services}. */

@@ -9,11 +9,26 @@ import { KnownCallers } from './known-callers.js';
 import { WorkerEdge } from './worker-edge.js';
 import type { WorkerOptions, WorkerOrder, WorkerReport } from './worker-orders.js';
 
+const refusalsReportedMs = 1_000;
+
 const report = (what: WorkerReport, connection?: Socket): void => void process.send!(what, connection);
 
 function fail({ code, message }: NodeJS.ErrnoException): void {
   const failed: WorkerReport = { failed: { code, message } };
   process.send!(failed, () => process.exit(1));
+}
+
+/** Counts refusals, and reports them now and then. */
+function countRefusals(): () => void {
+  let refused = 0;
+  const tell = (): void => {
+    report({ refused });
+    refused = 0;
+  };
+  return () => {
+    if (refused === 0) setTimeout(tell, refusalsReportedMs).unref();
+    refused += 1;
+  };
 }
 
 /** Gives the connection to the broker, with what was read from it. */
@@ -31,7 +46,7 @@ function listen({ host, port, streamPath, ...options }: WorkerOptions): Server {
   );
   const edge = new WorkerEdge(channel, new KnownCallers(options.apiKeys, options.nodeKey), {
     paths: new Set(options.newWorkPaths),
-    admission: new Admission(options.admission),
+    admission: new Admission(options.admission, undefined, countRefusals()),
   });
   const server = createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, edge.serve);
   server.on('clientError', answerClientError);

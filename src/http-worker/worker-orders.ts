@@ -24,5 +24,7 @@ export type WorkerReport =
   | { started: true }
   | { listening: true }
   | { failed: { code?: string | undefined; message: string } }
+  /** So many requests more were refused by what their headers say. */
+  | { refused: number }
   /** Comes with the connection: what was read from it so far, in base64. */
   | { upgrade: string };

@@ -20,6 +20,7 @@ export class BrokerMetrics {
     'resolver',
   ]);
   readonly #sent = this.#counter('sent_messages_total', 'Messages sent without a transaction');
+  readonly #refused = this.#counter('refused_requests_total', 'Requests with new work refused before they were read');
   readonly #batches = this.#histogram(
     'batch_size',
     'Items written in one database transaction',
@@ -61,6 +62,9 @@ export class BrokerMetrics {
     resolved: (state, resolver) => this.#transactions.inc({ state, resolver }),
     sent: (count) => this.#sent.inc(count),
   };
+
+  /** So many requests found the broker in an overload. */
+  readonly refused = (count: number): void => this.#refused.inc(count);
 
   readonly check: CheckObserver = {
     asked: (outcome, latencyMs) => {

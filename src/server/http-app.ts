@@ -122,7 +122,12 @@ export async function createHttpApp(services: Services, stopping: () => boolean 
     }
     const workerCalls = new WorkerCalls(server, calls, guard, logger);
     const options = workerOptions(services, { host, port });
-    const workers = await HttpWorkers.listen(count, options, { calls: workerCalls, server: server.server, logger });
+    const workers = await HttpWorkers.listen(count, options, {
+      calls: workerCalls,
+      server: server.server,
+      onRefused: services.metrics.refused,
+      logger,
+    });
     const close = async (): Promise<void> => {
       await workers.close();
       await app.close();

@@ -24,6 +24,8 @@ export interface HttpWorkersParts {
   calls: WorkerCalls;
   /** Takes over the connections on which WebSockets are opened. */
   server: Server;
+  /** So many requests were refused without the broker's doing. */
+  onRefused: (count: number) => void;
   logger: Logger;
 }
 
@@ -88,6 +90,7 @@ export class HttpWorkers {
         else if ('listening' in report) resolve();
         else if ('failed' in report)
           reject(Object.assign(new Error(report.failed.message), { code: report.failed.code }));
+        else if ('refused' in report) this.parts.onRefused(report.refused);
         else if (connection) this.#takeOver(connection, Buffer.from(report.upgrade, 'base64'));
       });
       worker.once('exit', (code, signal) => {

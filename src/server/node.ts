@@ -166,7 +166,7 @@ async function servicesOf({ settings, logger, metrics, store, engine }: NodePart
     logger,
     node: { id: broker.id, storeId, secret: nodeSecret },
     apiKeys: settings.apiKeys,
-    admission: new Admission(settings),
+    admission: new Admission(settings, undefined, () => metrics.refused(1)),
     topics,
     producers,
     transactions,
@@ -183,6 +183,7 @@ async function servicesOf({ settings, logger, metrics, store, engine }: NodePart
     removeQueue: (topic, group) => engine.queues.open(topic, group).obliterate(),
     metrics: {
       contentType: metrics.registry.contentType,
+      refused: metrics.refused,
       text: async () => {
         await gauges.refresh();
         return metrics.text();

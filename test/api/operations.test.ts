@@ -1,3 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { request, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import type { Logger } from '../../src/runtime/logger.js';
 import { eventually } from '../system/broker-process.js';
 import { RunningBroker } from './running-broker.js';
@@ -40,6 +45,14 @@ describe('operations', () => {
       engine: { ok: true, name: 'memory' },
       durability: { ok: true, asked: 'flushed', actual: 'flushed', weakenedBy: [] },
     });
+  });
+
+  it('tells Prometheus all that docs/metrics.md lists, and nothing else of its own', async () => {
+    const { text } = await broker.get('/metrics');
+    const told = [...text.matchAll(/^# TYPE (halfbox_\w+) (\w+)$/gm)].map((match) => [match[1], match[2]]);
+    const page = readFileSync(join(__dirname, '../../docs/metrics.md'), 'utf8');
+    const listed = [...page.matchAll(/^\| `(halfbox_\w+)` +\| (\w+)/gm)].map((match) => [match[1], match[2]]);
+    expect(listed.sort()).toEqual(told.sort());
   });
 
   it('counts for Prometheus', async () => {
@@ -130,6 +143,27 @@ describe('stopping', () => {
 });
 
 describe('the log', () => {
+  it('says nothing of a caller that leaves before its body has come', async () => {
+    const lines: string[] = [];
+    const write = (_: object, message: string): void => void lines.push(message);
+    const broker = await start({}, { debug: write, info: write, warn: write, error: write });
+    const before = lines.length;
+    const connected = once(broker.node.http.app.getHttpServer() as Server, 'connection') as Promise<[Socket]>;
+    const leaving = request(`${broker.url}/v1/messages`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'content-length': '100' },
+    });
+    leaving.on('error', () => {});
+    leaving.write('{');
+    const [connection] = await connected;
+    await eventually('the request in hand', async () => (broker.services.admission.requests === 1 ? true : undefined));
+    const closed = once(connection, 'close');
+    leaving.destroy();
+    await closed;
+    await eventually('its end', async () => (broker.services.admission.requests === 0 ? true : undefined));
+    expect(lines.slice(before)).toEqual([]);
+  });
+
   it('tells of failures, without bodies and secrets', async () => {
     const lines: string[] = [];
     const write = (fields: object, message: string): void => void lines.push(JSON.stringify(fields) + message);

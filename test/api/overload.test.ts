@@ -106,6 +106,7 @@ describe('an overload', () => {
     expect((await Promise.all(sends)).map(({ status }) => status)).toEqual([201, 201]);
     expect(broker.services.admission.requests).toBe(0);
     expect((await broker.post('/v1/messages', sending)).status).toBe(201);
+    expect((await broker.get('/metrics')).text).toContain('\nhalfbox_refused_requests_total 3\n');
   });
 
   it('goes on with what ends work', async () => {

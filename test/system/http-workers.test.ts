@@ -160,6 +160,25 @@ describe('a broker with HTTP workers', () => {
     }
   });
 
+  it('counts what its workers refuse', async () => {
+    const bytes = String(16 * 1024 * 1024);
+    await start({ HALFBOX_WORKERS: '1', HALFBOX_REQUEST_BYTES_IN_HAND_MAX: bytes });
+    const headers = { 'content-type': 'application/json', 'content-length': bytes };
+    const inHand = request(`${broker.url}/v1/messages`, {
+      method: 'POST',
+      headers: { ...headers, expect: '100-continue' },
+    });
+    inHand.on('error', () => {});
+    inHand.flushHeaders();
+    await once(inHand, 'continue');
+    expect((await answerBeforeTheBody(headers)).statusCode).toBe(429);
+    await eventually('the count', async () => {
+      const metrics = await (await fetch(`${broker.url}/metrics`)).text();
+      return metrics.includes('\nhalfbox_refused_requests_total 1\n') ? true : undefined;
+    });
+    inHand.destroy();
+  });
+
   it('answers what is in hand when the signal to stop goes to its workers too', async () => {
     await start();
     await broker.put('/v1/subscriptions/orders/billing', { mode: 'pull' });
