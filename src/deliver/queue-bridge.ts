@@ -35,6 +35,8 @@ export class QueueBridge implements SubscriptionConsumer {
   private adopted = false;
   /** Given out and perhaps not in the engine. */
   private unsent: EngineJob[] = [];
+  /** Being given to the engine. */
+  private enqueuing: Promise<void> = Promise.resolve();
   /** Stored and perhaps still in the engine. */
   private unremoved: string[] = [];
   /**
@@ -175,7 +177,9 @@ export class QueueBridge implements SubscriptionConsumer {
     if (!this.owned.holds) return;
     const jobs = this.unsent;
     reached('queue.given-before-enqueue');
-    await this.queue.enqueue(jobs);
+    const enqueued = this.queue.enqueue(jobs);
+    this.enqueuing = enqueued.catch(() => {});
+    await enqueued;
     reached('queue.enqueued');
     this.unsent = [];
     for (const { id } of jobs) {
@@ -186,6 +190,8 @@ export class QueueBridge implements SubscriptionConsumer {
 
   private async removeStored(): Promise<void> {
     if (this.unremoved.length > 0) {
+      // A job that is being given again, its first answer being lost, would be a new one if it were removed before that.
+      await this.enqueuing;
       reached('queue.settled-before-remove');
       await this.queue.remove(this.unremoved);
       reached('queue.removed');

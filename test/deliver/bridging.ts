@@ -14,6 +14,8 @@ class UnsteadyEngine extends MemoryEngine {
   removalsFail = false;
   /** So many of the next enqueues are done and fail all the same: the answer was lost. */
   answersLost = 0;
+  /** While set, calls to enqueue wait for it before anything is done. */
+  enqueueAfter: Promise<void> | undefined;
 
   override open(topic: string, group: string): EngineQueue {
     const queue = super.open(topic, group);
@@ -22,6 +24,7 @@ class UnsteadyEngine extends MemoryEngine {
         if (name === 'onOutcome' || name === 'close') return target[name].bind(target);
         return async (...args: never[]) => {
           if (this.away || (name === 'remove' && this.removalsFail)) throw new Error('the engine is away');
+          if (name === 'enqueue') await this.enqueueAfter;
           const answer = await (target[name] as (...args: never[]) => Promise<unknown>).apply(target, args);
           if (name === 'enqueue' && this.answersLost-- > 0) throw new Error('the answer was lost');
           return answer;

@@ -46,6 +46,28 @@ describe('queue bridge while the engine or the store is away, or the engine has 
     expect(runs).toBe(1);
   });
 
+  it('removes no job while it is being enqueued again: it would be a new one', async () => {
+    let runs = 0;
+    bridging.work(() => void runs++);
+    const quiet = bridging.bridge();
+    await quiet.fill();
+    bridging.owned.add(1);
+    bridging.engine.answersLost = 1;
+    await expect(quiet.fill()).rejects.toThrow('the answer was lost');
+    await until('it has run', () => runs === 1);
+    let letGo!: () => void;
+    bridging.engine.enqueueAfter = new Promise((resolve) => (letGo = resolve));
+    const filling = quiet.fill();
+    const settling = quiet.settleEnded();
+    await until('the outcome', () => bridging.owned.acked === 1);
+    // Time for the removal, were it not to wait.
+    for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
+    letGo();
+    await Promise.all([filling, settling]);
+    expect(await bridging.queue().missing(['message:0:0:1'])).toEqual(['message:0:0:1']);
+    expect(runs).toBe(1);
+  });
+
   it('removes nothing whose outcome is not stored, and settles it when the store is back', async () => {
     let runs = 0;
     bridging.work(() => void runs++);
