@@ -46,6 +46,7 @@ export class Claims {
 
   async take(max: number, claimMs: number): Promise<Delivery[]> {
     let picked = this.#pick(max, claimMs);
+    this.state.asked ||= !this.state.paused;
     this.refill.kick();
     for (let step = 0; step < refillStepsMax && picked.length === 0 && this.refill.running; step += 1) {
       await this.refill.nextStep();

@@ -26,7 +26,7 @@ export class DueRetries {
     state.retryWakeAt = Infinity;
     state.settledMeanwhile = new Set();
     try {
-      const entries = await this.store.dueRetries(state.topic, state.group, now, this.settings.dueRetriesMax);
+      const entries = await this.store.dueRetries(state.topic, state.group, now, state.dueRetriesMax);
       if (entries.length > 0) reached('retry.loaded');
       const brought = await this.#takeIn(entries);
       const nextAt = brought ? now : await this.#nextWakeAt(now);
@@ -48,7 +48,7 @@ export class DueRetries {
     for (const entry of entries) {
       if (this.#isKnown(entry)) continue;
       brought = true;
-      if (!this.#replacesLogEntry(entry)) {
+      if (!this.state.lane(entry.shard).replaceByRow(entry.offset)) {
         doubled.push(entry);
         continue;
       }
@@ -71,20 +71,6 @@ export class DueRetries {
     const lane = this.state.lane(shard);
     if (lane.inFlight.has(offset) || lane.isSettling(offset) || lane.hasReadyRetry(offset)) return true;
     return this.state.settledMeanwhile!.has(`${shard}:${offset}`);
-  }
-
-  /**
-   * A dead letter that was redriven after a seek may be in the log again. Where the log was not read that far, the
-   * retry stands for it; else the one from the log does.
-   */
-  #replacesLogEntry({ shard, offset }: RetryEntry): boolean {
-    const lane = this.state.lane(shard);
-    if (lane.settled.has(offset)) return true;
-    if (offset < lane.readOffset) return false;
-    lane.settled.add(offset);
-    lane.readOffset = lane.settled.nextOutside(lane.readOffset);
-    lane.dirty = true;
-    return true;
   }
 
   async #nextWakeAt(now: number): Promise<number> {

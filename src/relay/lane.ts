@@ -2,6 +2,7 @@ import type { LogChunk } from '../message/ref.js';
 import type { GivenRange, LaneCursor } from '../store/lane-store.js';
 import { OffsetSet } from './offset-ranges.js';
 import type { OrderGate } from './order-gate.js';
+import type { ReadAheadShare } from './read-ahead.js';
 import { ReadyQueue } from './ready-queue.js';
 import type { RelaySettings } from './relay-settings.js';
 import type { TagFilter } from '../message/tag-filter.js';
@@ -25,7 +26,7 @@ export const emptyPage = (): Page => ({ overflow: [], readyAfterOverflow: false,
 export class Lane {
   readonly settled: OffsetSet;
   /** May be given out now, in the order in which it should be. */
-  readonly ready = new ReadyQueue<TrackedDelivery>();
+  readonly ready: ReadyQueue<TrackedDelivery>;
   /** By offset: given out, or about to be, and not settled. */
   readonly inFlight = new Map<number, TrackedDelivery>();
   /** The next offset to read. */
@@ -56,17 +57,20 @@ export class Lane {
   constructor(
     readonly shard: number,
     cursor: Pick<LaneCursor, 'settledOffset' | 'settledAbove'>,
-    private readonly settings: Pick<RelaySettings, 'windowMax' | 'heldBackMax' | 'settledRunsMax'>,
+    private readonly settings: Pick<RelaySettings, 'heldBackMax' | 'settledRunsMax'>,
+    private readonly readAhead: ReadAheadShare,
   ) {
+    this.ready = new ReadyQueue(readAhead);
     this.settled = new OffsetSet(cursor.settledOffset, cursor.settledAbove);
     this.readOffset = this.settled.floor;
   }
 
-  /** Whether reading the log now could bring something that there is room for. */
-  wantsToRead(now: number): boolean {
+  /** Whether reading the log now could bring something that there is room for, where so many may be ready. */
+  wantsToRead(now: number, window: number): boolean {
     return (
+      window > 0 &&
       this.readOffset < this.headOffset &&
-      this.ready.length * 2 <= this.settings.windowMax &&
+      this.ready.length * 2 <= window &&
       this.overflow.length === 0 &&
       this.stalledUntil <= now
     );
@@ -76,11 +80,11 @@ export class Lane {
    * Whether a chunk that was just appended may be taken in as it is: it comes next, and there is room for all of it,
    * also where each of its entries is filtered and makes a run of its own.
    */
-  follows(chunk: LogChunk): boolean {
+  follows(chunk: LogChunk, window: number): boolean {
     return (
       chunk.firstOffset === this.readOffset &&
       this.overflow.length === 0 &&
-      this.ready.length < this.settings.windowMax &&
+      this.ready.length < window &&
       this.held + chunk.refs.length <= this.settings.heldBackMax &&
       this.settled.runs + chunk.refs.length <= this.settings.settledRunsMax
     );
@@ -107,6 +111,7 @@ export class Lane {
       } else if (page.overflow.length === 0 && this.#roomToHold()) {
         gate.hold(ref.keyHash, delivery);
         this.held += 1;
+        this.readAhead.add(1);
       } else page.overflow.push(delivery);
     }
     if (end > this.readOffset) this.readOffset = this.settled.nextOutside(end);
@@ -139,6 +144,20 @@ export class Lane {
     else this.#readyRetries?.delete(offset);
   }
 
+  /**
+   * The row of a delivery in the retry store stands for what the log has at its offset: a dead letter that was redriven after a
+   * seek, or a row whose cursor an earlier owner took back, not knowing that both had been stored. False where the log was
+   * read that far: then its entry does.
+   */
+  replaceByRow(offset: number): boolean {
+    if (this.settled.has(offset)) return true;
+    if (offset < this.readOffset) return false;
+    this.settled.add(offset);
+    this.readOffset = this.settled.nextOutside(this.readOffset);
+    this.dirty = true;
+    return true;
+  }
+
   /** A delivery that waited in memory has its key now: it is the next to go. */
   releaseHeld(delivery: TrackedDelivery): void {
     this.ready.unshift(delivery);
@@ -154,6 +173,7 @@ export class Lane {
 
   #heldLess(): void {
     this.held -= 1;
+    this.readAhead.add(-1);
     // Reading on only once there is room for much: else each released delivery would cost a read.
     if (this.held * 2 <= this.settings.heldBackMax) this.stalledUntil = 0;
   }

@@ -4,6 +4,7 @@ import type { ClaimedSubscription } from '../store/lane-store.js';
 import type { Subscription } from '../store/subscription-store.js';
 import { Lane } from './lane.js';
 import { OrderGate, type NextOfKey } from './order-gate.js';
+import { ReadAheadShare, type ReadAhead } from './read-ahead.js';
 import { ReadyQueue } from './ready-queue.js';
 import type { RelaySettings } from './relay-settings.js';
 import { tagFilter, type TagFilter } from '../message/tag-filter.js';
@@ -18,7 +19,11 @@ export class OwnedState {
   readonly lanes = new Map<number, Lane>();
   readonly gate = new OrderGate();
   /** Deliveries of the retry store that may be given out now. */
-  readonly retries = new ReadyQueue<TrackedDelivery>();
+  readonly retries: ReadyQueue<TrackedDelivery>;
+  /** What is ready or held here, as the node counts it. */
+  readonly readAhead: ReadAheadShare;
+  /** A consumer wanted something since reading last brought something for it. */
+  asked = false;
   /** Busy keys whose next delivery the store must name, and their shards. */
   readonly asks = new Map<string, number>();
   /** No retry is due before that (epoch ms), as far as known. */
@@ -32,7 +37,11 @@ export class OwnedState {
   paused: boolean;
   filter: TagFilter;
 
-  constructor({ subscription, secrets, cursors }: ClaimedSubscription, settings: RelaySettings) {
+  constructor(
+    { subscription, secrets, cursors }: ClaimedSubscription,
+    private readonly settings: RelaySettings,
+    readAhead: ReadAhead,
+  ) {
     this.topic = subscription.topic;
     this.group = subscription.group;
     this.epoch = subscription.epoch;
@@ -41,7 +50,25 @@ export class OwnedState {
     this.secrets = secrets;
     this.paused = subscription.paused;
     this.filter = tagFilter(subscription.config.filter);
-    for (const cursor of cursors) this.lanes.set(cursor.shard, new Lane(cursor.shard, cursor, settings));
+    this.readAhead = new ReadAheadShare(readAhead);
+    this.retries = new ReadyQueue(this.readAhead);
+    for (const cursor of cursors) {
+      this.lanes.set(cursor.shard, new Lane(cursor.shard, cursor, settings, this.readAhead));
+    }
+  }
+
+  /** Messages that each lane may have ready before it reads no more. */
+  get window(): number {
+    const { windowMax, windowMin } = this.settings;
+    const least = Math.min(windowMin, windowMax);
+    if (this.readAhead.nodeIsFull) return this.asked ? least : 0;
+    return this.asked ? windowMax : least;
+  }
+
+  /** Due retries that may be read at once. */
+  get dueRetriesMax(): number {
+    const { dueRetriesMax, windowMin } = this.settings;
+    return this.readAhead.nodeIsFull ? Math.min(windowMin, dueRetriesMax) : dueRetriesMax;
   }
 
   /** Deliveries given out, or about to be, over all lanes. */

@@ -3,18 +3,23 @@ export class ReadyQueue<Item> {
   #items: (Item | undefined)[] = [];
   #head = 0;
 
+  /** @param counted told by how much the queue grew (or shrank, where it is negative) */
+  constructor(private readonly counted: { add(count: number): void } | null = null) {}
+
   get length(): number {
     return this.#items.length - this.#head;
   }
 
   push(item: Item): void {
     this.#items.push(item);
+    this.counted?.add(1);
   }
 
   /** Puts an item before all others. */
   unshift(item: Item): void {
     if (this.#head > 0) this.#items[--this.#head] = item;
     else this.#items.unshift(item);
+    this.counted?.add(1);
   }
 
   peek(): Item | undefined {
@@ -25,6 +30,7 @@ export class ReadyQueue<Item> {
     if (this.#head === this.#items.length) return undefined;
     const item = this.#items[this.#head];
     this.#items[this.#head++] = undefined;
+    this.counted?.add(-1);
     if (this.#head === this.#items.length) {
       this.#items.length = 0;
       this.#head = 0;
@@ -42,6 +48,7 @@ export class ReadyQueue<Item> {
     for (let item = this.shift(); item !== undefined; item = this.shift()) (keep(item) ? kept : removed).push(item);
     this.#items = kept;
     this.#head = 0;
+    this.counted?.add(kept.length);
     return removed;
   }
 }

@@ -74,7 +74,7 @@ export class Refill {
 
   /** Takes a chunk in as it was appended on this node. False where it must be read from the store instead. */
   takeIn(lane: Lane, chunk: Parameters<Lane['ingest']>[0]): boolean {
-    if (!lane.follows(chunk) || this.state.gate.size >= this.settings.busyKeysMax) return false;
+    if (!lane.follows(chunk, this.state.window) || this.state.gate.size >= this.settings.busyKeysMax) return false;
     lane.ingest(chunk, this.state.filter, this.state.gate, emptyPage());
     return true;
   }
@@ -123,28 +123,32 @@ export class Refill {
       // Whoever looked at the subscription meanwhile could not know when the next one is due.
       if (this.state.retryWakeAt !== Infinity) this.host.wakeAt(this.state.retryWakeAt);
     }
+    const { window } = this.state;
     const lanes = this.#lanesToRead(now).slice(0, readsAtOnce);
-    await Promise.all(lanes.map((lane) => this.#read(lane)));
+    await Promise.all(lanes.map((lane) => this.#read(lane, window)));
     for (const lane of this.state.lanes.values()) this.#askForPassed(lane);
   }
 
   #lanesToRead(now: number): Lane[] {
     const isFull = this.state.gate.size >= this.settings.busyKeysMax;
+    const { window } = this.state;
     // Where the busy keys wait for the log to be read, reading on is what frees them.
     return [...this.state.lanes.values()].filter(
-      (lane) => lane.wantsToRead(now) && (!isFull || lane.inheritedWaiting.length > 0),
+      (lane) => lane.wantsToRead(now, window) && (!isFull || lane.inheritedWaiting.length > 0),
     );
   }
 
-  async #read(lane: Lane): Promise<void> {
+  async #read(lane: Lane, window: number): Promise<void> {
     const { topic, group, gate } = this.state;
     const from = lane.readOffset;
-    const chunks = await this.store.readLog(topic, lane.shard, from, this.settings.windowMax);
+    const chunks = await this.store.readLog(topic, lane.shard, from, window);
     reached('relay.read');
     // What was known of the shard's end was wrong, or its end was deleted: the next look at the heads tells.
     if (chunks.length === 0 && lane.readOffset === from) lane.headOffset = from;
     const page = emptyPage();
+    const readyBefore = lane.ready.length;
     for (const chunk of chunks) lane.ingest(chunk, this.state.filter, gate, page);
+    if (lane.ready.length > readyBefore) this.state.asked = false;
     if (page.missing > 0) {
       const fields = { topic, group, shard: lane.shard, from, count: page.missing };
       this.logger.error(fields, 'the shard log lacks unsettled offsets; they are skipped');
@@ -198,7 +202,7 @@ export class Refill {
     const { topic, group, gate, asks } = this.state;
     const entry = await this.store.firstOfKey(topic, group, keyHash);
     const lane = this.state.lane(shard);
-    if (entry !== null && entry.offset < lane.readOffset && !lane.settled.has(entry.offset)) {
+    if (entry !== null && entry.offset <= lane.readOffset && !lane.replaceByRow(entry.offset)) {
       // An earlier owner's write was done although it failed: the delivery is in memory from the log as well.
       await this.writer.write(new DropRows(this.state, [entry]));
       return;

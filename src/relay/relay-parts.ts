@@ -3,6 +3,7 @@ import type { Events } from '../runtime/events.js';
 import type { Logger } from '../runtime/logger.js';
 import type { LaneStore } from '../store/lane-store.js';
 import type { MessageReader } from './message-reader.js';
+import type { ReadAhead } from './read-ahead.js';
 import type { RelayEvents } from './relay-events.js';
 import type { RelaySettings } from './relay-settings.js';
 import type { SettleGroup } from './settle-group.js';
@@ -12,6 +13,7 @@ export interface RelayParts {
   store: LaneStore;
   messages: MessageReader;
   settleGroup: SettleGroup;
+  readAhead: ReadAhead;
   settings: RelaySettings;
   clock: Clock;
   logger: Logger;

@@ -2,6 +2,10 @@
 export interface RelaySettings {
   /** Log entries that a lane reads ahead, at most; also the size of one read. */
   windowMax: number;
+  /** As many, where no consumer asks for more, or the node has read enough ahead. */
+  windowMin: number;
+  /** Messages that all subscriptions of a node read ahead; beyond it only those read that are asked, `windowMin` at a time. */
+  readAheadMax: number;
   /** Messages of a lane that wait in memory behind busy ordering keys; further ones wait in the retry store. */
   heldBackMax: number;
   /** Runs of settled offsets that a lane keeps; beyond it, messages behind busy keys wait in the retry store too. */
@@ -50,6 +54,8 @@ export interface RelaySettings {
 
 export const relayDefaults: RelaySettings = {
   windowMax: 1_000,
+  windowMin: 100,
+  readAheadMax: 100_000,
   heldBackMax: 10_000,
   settledRunsMax: 2_000,
   spillAfterMs: 1_000,

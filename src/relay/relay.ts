@@ -17,6 +17,7 @@ import { MessageReader } from './message-reader.js';
 import { NodeLease } from './node-lease.js';
 import type { ConsumerFactory } from './owned-subscription.js';
 import { OwnedSubscriptions } from './owned-subscriptions.js';
+import { ReadAhead } from './read-ahead.js';
 import { RecentMessages } from './recent-messages.js';
 import type { RelayEvents } from './relay-events.js';
 import { relayDefaults, type RelaySettings } from './relay-settings.js';
@@ -71,6 +72,7 @@ export class Relay {
       store: store.lanes,
       messages: new MessageReader(this.#recent, store.lanes, (topic) => this.#owned.countOf(topic)),
       settleGroup: new SettleGroup(store.lanes, clock, settings),
+      readAhead: new ReadAhead(settings),
       settings,
       clock,
       logger,

@@ -46,7 +46,7 @@ export class SubscriptionRelay implements OwnedSubscription {
     readonly claimedAt: number,
   ) {
     const { store, settings, clock, logger } = parts;
-    this.#state = new OwnedState(claimed, settings);
+    this.#state = new OwnedState(claimed, settings, parts.readAhead);
     this.#writer = new SettlementWriter(
       this.#state,
       parts.settleGroup,
@@ -231,15 +231,14 @@ export class SubscriptionRelay implements OwnedSubscription {
     this.stopGiving();
     for (const lane of this.#state.lanes.values()) if (lane.dirty) await this.#writer.write(writeCursors);
     await this.#writer.idle();
-    this.#lost = true;
-    this.#writer.close();
-    this.#ready.give();
+    this.drop();
   }
 
   /** Ends at once: another node has the subscription, or will. */
   drop(): void {
     this.#lost = true;
     this.#writer.close();
+    this.#state.readAhead.close();
     this.stopGiving();
   }
 

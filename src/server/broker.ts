@@ -189,7 +189,7 @@ export class Broker {
         logger,
         stopMs: settings.shutdownMs,
       }),
-      settings: { heldBackMax: settings.heldBackMax, ...this.parts.relay },
+      settings: { heldBackMax: settings.heldBackMax, readAheadMax: settings.readAheadMax, ...this.parts.relay },
       ...(engine.wakeChannel && { wakeChannel: engine.wakeChannel }),
     });
   }

@@ -1,4 +1,5 @@
 import { DueRetries } from '../../src/relay/due-retries.js';
+import { ReadAhead } from '../../src/relay/read-ahead.js';
 import { OwnedState } from '../../src/relay/owned-state.js';
 import { relayDefaults } from '../../src/relay/relay-settings.js';
 import type { SettlementWriter } from '../../src/relay/settlement-writer.js';
@@ -18,7 +19,11 @@ describe('due retries', () => {
       createdAt: 0,
     };
     const cursors = [{ shard: 0, settledOffset: 0, settledAbove: [], given: [] }];
-    const state = new OwnedState({ subscription, secrets: null, cursors, hasEntries: true }, relayDefaults);
+    const state = new OwnedState(
+      { subscription, secrets: null, cursors, hasEntries: true },
+      relayDefaults,
+      new ReadAhead(relayDefaults),
+    );
     const store = {
       dueRetries: async () => [],
       nextRetryAt: async () => {

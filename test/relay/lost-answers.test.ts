@@ -1,7 +1,7 @@
 import { Problem } from '../../src/message/problem.js';
 import type { Relay } from '../../src/relay/relay.js';
 import type { LaneStore } from '../../src/store/lane-store.js';
-import { claimOne, retryAt, settlement } from '../store/conformance/log-fixture.js';
+import { retryAt } from '../store/conformance/log-fixture.js';
 import { openTestStore, sqliteServer } from '../store/databases.js';
 import { ManualClock, Scene, startNode, type World } from './relay-fixture.js';
 
@@ -109,20 +109,11 @@ describe('where the store has done what it could not say', () => {
   test('a takeover drops the row of a first try that is acked', async () => {
     const scene = await Scene.make(world);
     await scene.append(['1']);
-    const { topic, group } = scene;
-    const { lanes, subscriptions } = world.opened.store;
-    const { epoch } = (await subscriptions.get(topic, group))!.subscription;
-    await claimOne(lanes, topic, group, epoch, 'gone', world.clock.now());
-    const dueAt = world.clock.now() + 30_000;
-    const left = settlement(
-      { topic, group, epoch: epoch + 1 },
-      { shard: 0, settledOffset: 0 },
-      {
-        cursors: [{ shard: 0, settledOffset: 0, settledAbove: [], given: [{ from: 0, to: 1, dueAt }] }],
-        retriesPut: [retryAt(0, 0, { ref: { id: `${topic}:1` }, dueAt: world.clock.now() })],
-      },
-    );
-    await lanes.settle([left], world.clock.now());
+    const now = world.clock.now();
+    await scene.leave({
+      cursors: [{ shard: 0, settledOffset: 0, settledAbove: [], given: [{ from: 0, to: 1, dueAt: now + 30_000 }] }],
+      retriesPut: [retryAt(0, 0, { ref: { id: `${scene.topic}:1` }, dueAt: now })],
+    });
     const relay = await scene.on(node);
     const [inherited] = await relay.inFlight();
     expect(await scene.takeNames(relay)).toEqual([]);

@@ -5,7 +5,7 @@ import type { Delivery, DeliveryResult } from '../../src/relay/owned-subscriptio
 import { Relay, type RelayOptions } from '../../src/relay/relay.js';
 import type { SubscriptionRelay } from '../../src/relay/subscription-relay.js';
 import { silentLogger } from '../../src/runtime/logger.js';
-import type { LaneCursor, RetryEntry } from '../../src/store/lane-store.js';
+import type { LaneCursor, RetryEntry, Settlement } from '../../src/store/lane-store.js';
 import {
   appendChunk,
   claimOne,
@@ -143,18 +143,19 @@ export class Scene {
   }
 
   /** An owner that is gone left a retry behind, so that a takeover has something to read. */
-  async leaveRetry(): Promise<void> {
+  leaveRetry(): Promise<void> {
+    const retry = retryAt(0, 0, { dueAt: Number.MAX_SAFE_INTEGER });
+    return this.leave({ retriesPut: [retry] }, 1);
+  }
+
+  /** An owner that is gone had settled up to there, and left these. */
+  async leave(changes: Partial<Settlement>, settledOffset = 0): Promise<void> {
     const { opened, clock } = this.world;
     const { lanes, subscriptions } = opened.store;
     const { topic, group } = this;
     const { epoch } = (await subscriptions.get(topic, group))!.subscription;
     await claimOne(lanes, topic, group, epoch, 'gone', clock.now());
-    const retry = retryAt(0, 0, { dueAt: Number.MAX_SAFE_INTEGER });
-    const left = settlement(
-      { topic, group, epoch: epoch + 1 },
-      { shard: 0, settledOffset: 1 },
-      { retriesPut: [retry] },
-    );
+    const left = settlement({ topic, group, epoch: epoch + 1 }, { shard: 0, settledOffset }, changes);
     await lanes.settle([left], clock.now());
   }
 

@@ -131,5 +131,7 @@ function relaySettings(random: Random): Partial<RelaySettings> {
     flushConcurrency: random.int(1, 3),
     recentBytesMax: random.pick([0, 4_096, 1 << 20]),
     claimTogetherMax: random.int(1, 3),
+    windowMin: random.int(1, 4),
+    readAheadMax: random.pick([1, 6, 1_000]),
   };
 }
