@@ -20,6 +20,8 @@ export class Assignment {
   #liveIds = '';
   /** Free subscriptions that another node should have taken, since when. */
   #freeSince = new Map<string, number>();
+  /** Free subscriptions that callers wait for. */
+  #wanted = new Map<string, Subscription>();
 
   constructor(
     private readonly nodes: NodeStore,
@@ -33,6 +35,11 @@ export class Assignment {
   /** The live nodes as last seen, this one included. */
   get live(): readonly NodeRow[] {
     return this.#live;
+  }
+
+  /** A caller waits for this free subscription: the next round begins with it. Of many callers some wait like all others. */
+  want(subscription: Subscription): void {
+    if (this.#wanted.size < this.settings.claimBatch) this.#wanted.set(nameOf(subscription), subscription);
   }
 
   /** True when more may be waiting to be claimed. */
@@ -50,16 +57,20 @@ export class Assignment {
   }
 
   async #claimFree(ids: string[], now: number): Promise<boolean> {
-    const free = await this.store.claimable(now, this.settings.claimBatch);
+    const wanted = this.#wanted;
+    this.#wanted = new Map();
+    const claimable = await this.store.claimable(now, this.settings.claimBatch);
+    for (const subscription of claimable) wanted.set(nameOf(subscription), subscription);
+    const free = [...wanted.values()];
     const mine = free.filter((subscription) => this.#shouldClaim(subscription, ids, now));
     this.#freeSince = new Map(
-      free.map(({ topic, group }) => [`${topic}.${group}`, this.#freeSince.get(`${topic}.${group}`) ?? now]),
+      free.map((subscription) => [nameOf(subscription), this.#freeSince.get(nameOf(subscription)) ?? now]),
     );
     let claimed = 0;
     await eachLimited(this.#parts(mine), this.settings.claimConcurrency, async (part) => {
       claimed += await this.#claim(part);
     });
-    return free.length >= this.settings.claimBatch && claimed > 0;
+    return claimable.length >= this.settings.claimBatch && claimed > 0;
   }
 
   *#parts(mine: Subscription[]): Generator<Subscription[]> {
@@ -85,8 +96,8 @@ export class Assignment {
     return claimed;
   }
 
-  #shouldClaim({ topic, group }: Subscription, ids: string[], now: number): boolean {
-    const name = `${topic}.${group}`;
+  #shouldClaim(subscription: Subscription, ids: string[], now: number): boolean {
+    const name = nameOf(subscription);
     if (preferredNode(ids, name) === this.lease.node.id) return true;
     const freeSince = this.#freeSince.get(name);
     return freeSince !== undefined && now - freeSince > leasesBeforeAny * this.settings.leaseMs;
@@ -95,7 +106,7 @@ export class Assignment {
   #giveBack(ids: string[]): void {
     const others: SubscriptionRelay[] = [];
     for (const relay of this.owned.all()) {
-      if (preferredNode(ids, `${relay.topic}.${relay.group}`) !== this.lease.node.id) others.push(relay);
+      if (preferredNode(ids, nameOf(relay)) !== this.lease.node.id) others.push(relay);
     }
     // Not waited for: a consumer may take its time, and free subscriptions must not wait for that.
     void this.releaseAll(others);
@@ -114,4 +125,9 @@ export class Assignment {
       }
     });
   }
+}
+
+/** What rendezvous hashing goes by. */
+function nameOf({ topic, group }: { topic: string; group: string }): string {
+  return `${topic}.${group}`;
 }

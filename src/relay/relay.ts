@@ -101,7 +101,10 @@ export class Relay {
       nodeId: node.id,
       owned: (topic, group) => this.owned(topic, group),
       liveNodes: () => this.#assignment.live,
-      foundFree: () => this.#loops.assignment.wake(),
+      foundFree: (subscription) => {
+        this.#assignment.want(subscription);
+        this.#loops.assignment.wake();
+      },
     });
     this.#loops = this.#makeLoops();
   }
