@@ -1,4 +1,5 @@
 import type { StoredMessage } from '../message/message.js';
+import { Problem } from '../message/problem.js';
 import { reached } from '../message/step.js';
 import { GiveOut } from './delivery-changes.js';
 import type { Outcomes } from './outcomes.js';
@@ -45,14 +46,28 @@ export class Claims {
   }
 
   async take(max: number, claimMs: number): Promise<Delivery[]> {
+    if (!this.parts.leaseHolds()) throw leaseNotRenewed();
     let picked = this.#pick(max, claimMs);
-    this.state.asked ||= !this.state.paused;
-    this.refill.kick();
+    this.#ask();
     for (let step = 0; step < refillStepsMax && picked.length === 0 && this.refill.running; step += 1) {
       await this.refill.nextStep();
       picked = this.#pick(max, claimMs);
+      // Another one that waited may have taken what this step brought.
+      if (picked.length === 0) this.#ask();
     }
     return picked.length === 0 ? [] : this.#give(picked);
+  }
+
+  /** The node was held up meanwhile: another one may have given out later messages of their keys. Where this fails, claims run out. */
+  async #giveBack(picked: TrackedDelivery[]): Promise<void> {
+    const { generation } = this.state;
+    const ids = picked.map(({ shard, offset, attempt }) => ({ shard, offset, attempt, generation }));
+    await this.outcomes.settle(ids.map((id) => ({ ...id, result: { kind: 'release' } }))).catch(() => {});
+  }
+
+  #ask(): void {
+    if (!this.state.paused) this.state.asked += 1;
+    this.refill.kick();
   }
 
   /** Tries of earlier owners that are unsettled, with their messages. */
@@ -91,6 +106,10 @@ export class Claims {
       delivery.phase = 'given';
       this.outcomes.watch(delivery.claimedUntil);
       if (delivery.attempt > 1) retries += 1;
+    }
+    if (!this.parts.leaseHolds()) {
+      await this.#giveBack(picked);
+      throw leaseNotRenewed();
     }
     const deliveries = await this.#withMessages(picked, read.value);
     const { topic, group } = this.state;
@@ -192,4 +211,8 @@ export class Claims {
       this.state.lane(delivery.shard).dirty = true;
     }
   }
+}
+
+function leaseNotRenewed(): Problem {
+  return new Problem('unavailable', 'this node could not renew its lease', { retryAfterMs: 1_000 });
 }

@@ -18,7 +18,7 @@ export class DueRetries {
   ) {}
 
   wanted(now: number): boolean {
-    return this.state.retryWakeAt <= now && this.state.retries.length === 0;
+    return this.state.retryWakeAt <= now && this.state.retries.length === 0 && this.state.dueRetriesMax > 0;
   }
 
   async load(now: number): Promise<void> {
@@ -26,7 +26,7 @@ export class DueRetries {
     state.retryWakeAt = Infinity;
     state.settledMeanwhile = new Set();
     try {
-      const entries = await this.store.dueRetries(state.topic, state.group, now, state.dueRetriesMax);
+      const entries = await this.store.dueRetries(state.topic, state.group, now, this.settings.dueRetriesMax);
       if (entries.length > 0) reached('retry.loaded');
       const brought = await this.#takeIn(entries);
       const nextAt = brought ? now : await this.#nextWakeAt(now);
@@ -44,10 +44,10 @@ export class DueRetries {
   async #takeIn(entries: RetryEntry[]): Promise<boolean> {
     const waiting: TrackedDelivery[] = [];
     const doubled: RetryEntry[] = [];
-    let brought = false;
-    for (const entry of entries) {
-      if (this.#isKnown(entry)) continue;
-      brought = true;
+    const unknown = entries.filter((entry) => !this.#isKnown(entry)).slice(0, this.state.dueRetriesMax);
+    const brought = unknown.length > 0;
+    if (brought) this.state.retriesBrought();
+    for (const entry of unknown) {
       if (!this.state.lane(entry.shard).replaceByRow(entry.offset)) {
         doubled.push(entry);
         continue;

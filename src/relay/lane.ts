@@ -40,6 +40,8 @@ export class Lane {
   /** Reading waits until then (epoch ms), or until a key was passed on. */
   stalledUntil = 0;
   lastPassedOnAt = -Infinity;
+  /** `OwnedState.asked` when reading last brought something that is ready. */
+  served = 0;
   /** The cursor moved and was not written yet. */
   dirty = false;
   /** One more than the highest offset that a takeover found with a consumer: such offsets are not read again. */
@@ -57,7 +59,7 @@ export class Lane {
   constructor(
     readonly shard: number,
     cursor: Pick<LaneCursor, 'settledOffset' | 'settledAbove'>,
-    private readonly settings: Pick<RelaySettings, 'heldBackMax' | 'settledRunsMax'>,
+    private readonly settings: Pick<RelaySettings, 'heldBackMax' | 'settledRunsMax' | 'windowMin'>,
     private readonly readAhead: ReadAheadShare,
   ) {
     this.ready = new ReadyQueue(readAhead);
@@ -85,7 +87,7 @@ export class Lane {
       chunk.firstOffset === this.readOffset &&
       this.overflow.length === 0 &&
       this.ready.length < window &&
-      this.held + chunk.refs.length <= this.settings.heldBackMax &&
+      this.held + chunk.refs.length <= this.#heldMax &&
       this.settled.runs + chunk.refs.length <= this.settings.settledRunsMax
     );
   }
@@ -95,6 +97,8 @@ export class Lane {
     const end = chunk.firstOffset + chunk.refs.length;
     if (chunk.firstOffset > this.readOffset) page.missing += this.#skipMissing(chunk.firstOffset);
     const settledEnd = this.settled.end;
+    // As `follows` has seen it: what is ingested may fill the node.
+    const heldMax = this.#heldMax;
     for (let offset = this.readOffset; offset < end; offset += 1) {
       if (offset < settledEnd && this.settled.has(offset)) continue;
       if (offset < this.inheritedEnd && this.inFlight.has(offset)) continue;
@@ -108,7 +112,7 @@ export class Lane {
       if (ref.keyHash === undefined || gate.enter(ref.keyHash, offset)) {
         this.ready.push(delivery);
         page.readyAfterOverflow ||= page.overflow.length > 0;
-      } else if (page.overflow.length === 0 && this.#roomToHold()) {
+      } else if (page.overflow.length === 0 && this.#roomToHold(heldMax)) {
         gate.hold(ref.keyHash, delivery);
         this.held += 1;
         this.readAhead.add(1);
@@ -212,8 +216,13 @@ export class Lane {
     return ranges;
   }
 
-  #roomToHold(): boolean {
-    return this.held < this.settings.heldBackMax && this.settled.runs < this.settings.settledRunsMax;
+  get #heldMax(): number {
+    const { heldBackMax, windowMin } = this.settings;
+    return this.readAhead.node.isFull ? Math.min(windowMin, heldBackMax) : heldBackMax;
+  }
+
+  #roomToHold(heldMax: number): boolean {
+    return this.held < heldMax && this.settled.runs < this.settings.settledRunsMax;
   }
 
   #skipMissing(to: number): number {

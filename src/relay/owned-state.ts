@@ -22,8 +22,10 @@ export class OwnedState {
   readonly retries: ReadyQueue<TrackedDelivery>;
   /** What is ready or held here, as the node counts it. */
   readonly readAhead: ReadAheadShare;
-  /** A consumer wanted something since reading last brought something for it. */
-  asked = false;
+  /** How often consumers have asked for deliveries, but for those that asked while it was paused. */
+  asked = 0;
+  /** `asked` when due retries were last brought. */
+  #retriesServed = 0;
   /** Busy keys whose next delivery the store must name, and their shards. */
   readonly asks = new Map<string, number>();
   /** No retry is due before that (epoch ms), as far as known. */
@@ -57,18 +59,26 @@ export class OwnedState {
     }
   }
 
-  /** Messages that each lane may have ready before it reads no more. */
-  get window(): number {
-    const { windowMax, windowMin } = this.settings;
-    const least = Math.min(windowMin, windowMax);
-    if (this.readAhead.nodeIsFull) return this.asked ? least : 0;
-    return this.asked ? windowMax : least;
+  /** Messages that the lane may have ready before it reads no more. */
+  windowOf(lane: Lane): number {
+    return this.#readAheadMax(lane.served, this.settings.windowMax);
   }
 
-  /** Due retries that may be read at once. */
+  /** Due retries that may be brought at once. */
   get dueRetriesMax(): number {
-    const { dueRetriesMax, windowMin } = this.settings;
-    return this.readAhead.nodeIsFull ? Math.min(windowMin, dueRetriesMax) : dueRetriesMax;
+    return this.#readAheadMax(this.#retriesServed, this.settings.dueRetriesMax);
+  }
+
+  /** What consumers asked for until now has come, as far as due retries go. */
+  retriesBrought(): void {
+    this.#retriesServed = this.asked;
+  }
+
+  #readAheadMax(served: number, most: number): number {
+    const { node } = this.readAhead;
+    const least = Math.min(this.settings.windowMin, most);
+    if (served < this.asked) return node.isFull ? least : most;
+    return node.isHalfFull ? 0 : least;
   }
 
   /** Deliveries given out, or about to be, over all lanes. */
@@ -81,6 +91,12 @@ export class OwnedState {
   get hasReady(): boolean {
     if (this.retries.length > 0) return true;
     for (const lane of this.lanes.values()) if (lane.ready.length > 0) return true;
+    return false;
+  }
+
+  /** Whether the log is known to have more than was read. */
+  get hasUnread(): boolean {
+    for (const lane of this.lanes.values()) if (lane.readOffset < lane.headOffset) return true;
     return false;
   }
 

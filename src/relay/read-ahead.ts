@@ -9,7 +9,12 @@ export class ReadAhead {
     return this.#count;
   }
 
-  /** From now on only what a consumer asks for is read, a little at a time. */
+  /** From now on nothing is read but what consumers ask for: half of the room is theirs. */
+  get isHalfFull(): boolean {
+    return this.#count * 2 >= this.bounds.readAheadMax;
+  }
+
+  /** From now on that is read a little at a time. */
   get isFull(): boolean {
     return this.#count >= this.bounds.readAheadMax;
   }
@@ -24,11 +29,7 @@ export class ReadAheadShare {
   #count = 0;
   #closed = false;
 
-  constructor(private readonly node: ReadAhead) {}
-
-  get nodeIsFull(): boolean {
-    return this.node.isFull;
-  }
+  constructor(readonly node: Pick<ReadAhead, 'isHalfFull' | 'isFull' | 'add'>) {}
 
   /** @param count negative where messages leave */
   add(count: number): void {

@@ -74,8 +74,14 @@ export class Refill {
 
   /** Takes a chunk in as it was appended on this node. False where it must be read from the store instead. */
   takeIn(lane: Lane, chunk: Parameters<Lane['ingest']>[0]): boolean {
-    if (!lane.follows(chunk, this.state.window) || this.state.gate.size >= this.settings.busyKeysMax) return false;
-    lane.ingest(chunk, this.state.filter, this.state.gate, emptyPage());
+    const { filter, gate, readAhead } = this.state;
+    // What brings nothing is taken in whatever there is room for: it must not stay in the log for ever.
+    const window = this.state.windowOf(lane) || (chunk.refs.some(({ tag }) => filter(tag)) ? 0 : 1);
+    if (!lane.follows(chunk, window) || gate.size >= this.settings.busyKeysMax) return false;
+    const readyBefore = lane.ready.length;
+    lane.ingest(chunk, filter, gate, emptyPage());
+    // While there is room, several chunks may come between two takes of a consumer.
+    if (readAhead.node.isFull && lane.ready.length > readyBefore) lane.served = this.state.asked;
     return true;
   }
 
@@ -123,32 +129,33 @@ export class Refill {
       // Whoever looked at the subscription meanwhile could not know when the next one is due.
       if (this.state.retryWakeAt !== Infinity) this.host.wakeAt(this.state.retryWakeAt);
     }
-    const { window } = this.state;
-    const lanes = this.#lanesToRead(now).slice(0, readsAtOnce);
-    await Promise.all(lanes.map((lane) => this.#read(lane, window)));
+    // Those first that have waited longest: a consumer may ask again before all were read.
+    const lanes = this.#lanesToRead(now).sort((a, b) => a.served - b.served);
+    await Promise.all(lanes.slice(0, readsAtOnce).map((lane) => this.#read(lane)));
     for (const lane of this.state.lanes.values()) this.#askForPassed(lane);
   }
 
   #lanesToRead(now: number): Lane[] {
     const isFull = this.state.gate.size >= this.settings.busyKeysMax;
-    const { window } = this.state;
     // Where the busy keys wait for the log to be read, reading on is what frees them.
     return [...this.state.lanes.values()].filter(
-      (lane) => lane.wantsToRead(now, window) && (!isFull || lane.inheritedWaiting.length > 0),
+      (lane) => lane.wantsToRead(now, this.state.windowOf(lane)) && (!isFull || lane.inheritedWaiting.length > 0),
     );
   }
 
-  async #read(lane: Lane, window: number): Promise<void> {
+  async #read(lane: Lane): Promise<void> {
     const { topic, group, gate } = this.state;
     const from = lane.readOffset;
-    const chunks = await this.store.readLog(topic, lane.shard, from, window);
+    const chunks = await this.store.readLog(topic, lane.shard, from, this.state.windowOf(lane));
     reached('relay.read');
     // What was known of the shard's end was wrong, or its end was deleted: the next look at the heads tells.
     if (chunks.length === 0 && lane.readOffset === from) lane.headOffset = from;
+    // Others were faster to fill what the node has room for.
+    if (this.state.windowOf(lane) === 0) return;
     const page = emptyPage();
     const readyBefore = lane.ready.length;
     for (const chunk of chunks) lane.ingest(chunk, this.state.filter, gate, page);
-    if (lane.ready.length > readyBefore) this.state.asked = false;
+    if (lane.ready.length > readyBefore) lane.served = this.state.asked;
     if (page.missing > 0) {
       const fields = { topic, group, shard: lane.shard, from, count: page.missing };
       this.logger.error(fields, 'the shard log lacks unsettled offsets; they are skipped');

@@ -1,5 +1,6 @@
 import { Problem } from '../message/problem.js';
 import type { Settlement } from '../store/lane-store.js';
+import { writeCursors } from './delivery-changes.js';
 import type { SettleGroup, SettlementSource } from './settle-group.js';
 import { SettlementDraft, type Change } from './settlement-draft.js';
 
@@ -53,6 +54,11 @@ export class SettlementWriter implements SettlementSource {
   idle(): Promise<void> {
     if (!this.#requested) return Promise.resolve();
     return new Promise((resolve) => this.#idleListeners.push(resolve));
+  }
+
+  /** Resolves when what has been asked for until now is written, or was not: its callers have heard. */
+  async settled(): Promise<void> {
+    if (this.#requested) await this.write(writeCursors).catch(() => {});
   }
 
   /** Refuses everything from now on; what waits is refused too. */

@@ -1,4 +1,3 @@
-import { Problem } from '../message/problem.js';
 import type { SubscriptionConfig } from '../message/subscription.js';
 import type { SigningSecrets } from '../store/catalog-store.js';
 import type { LogChunk } from '../message/ref.js';
@@ -129,9 +128,6 @@ export class SubscriptionRelay implements OwnedSubscription {
 
   async take(max: number, claimMs: number): Promise<Delivery[]> {
     if (this.#lost) throw subscriptionLost(this.topic, this.group);
-    if (!this.holds) {
-      throw new Problem('unavailable', 'this node could not renew its lease', { retryAfterMs: 1_000 });
-    }
     if (!this.#giving) return [];
     return this.#claims.take(max, claimMs);
   }
@@ -187,6 +183,8 @@ export class SubscriptionRelay implements OwnedSubscription {
     this.#state.retryWakeAt = clock.now();
     this.#cursors.look();
     if (this.config.onDeadLetter === 'block' || this.#state.gate.blocked().length > 0) {
+      // A dead letter that is being stored may be gone before its key is known to be blocked.
+      await this.#writer.settled();
       await recheckBlocked(this.#state, store, clock.now());
     }
     this.#refill.kick();
@@ -213,7 +211,7 @@ export class SubscriptionRelay implements OwnedSubscription {
   /** Whether it was used since `since`. One that nobody pulls from counts as used while nothing waits for its consumer. */
   usedSince(since: number): boolean {
     if (this.#usedUntil >= since) return true;
-    return this.config.mode !== 'pull' && this.#state.inFlight === 0 && !this.#state.hasReady;
+    return this.config.mode !== 'pull' && this.#state.inFlight === 0 && !this.#state.hasReady && !this.#state.hasUnread;
   }
 
   /** Gives out nothing more; what is given out can still be settled. */

@@ -106,6 +106,25 @@ describe('where the store has done what it could not say', () => {
     expect(await scene.takeNames(relay)).toEqual([]);
   });
 
+  test('a dead letter that is discarded before its owner hears that it was stored blocks its key no longer', async () => {
+    const scene = await Scene.make(world, { onDeadLetter: 'block' });
+    await scene.append(['a1', 'a2']);
+    const relay = await scene.on(node);
+    const slow = held(async (outcomes) => outcomes);
+    const [first] = await scene.takeAll(relay);
+    next.set('settle', slow.answer);
+    const burying = scene.settle(relay, [first!], { kind: 'reject', error: 'bad' });
+    await slow.asked;
+    const { topic, group } = scene;
+    await world.opened.store.deadLetters.discard({ topic, group }, 10);
+    const noticing = node.subscriptionChanged(topic, group);
+    // Time to look, were it not to wait.
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+    slow.letGo();
+    await Promise.all([burying, noticing]);
+    expect(await scene.takeNames(relay)).toEqual(['a2']);
+  });
+
   test('a takeover drops the row of a first try that is acked', async () => {
     const scene = await Scene.make(world);
     await scene.append(['1']);

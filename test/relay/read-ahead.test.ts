@@ -12,8 +12,8 @@ describe('messages that are read ahead', () => {
   let world: World;
   let node: Relay;
 
-  const join = async (readAheadMax: number): Promise<void> => {
-    node = await startNode(world, 'node-1', { settings: { windowMax: 20, windowMin: 4, readAheadMax } });
+  const join = async (readAheadMax: number, windowMin = 4): Promise<void> => {
+    node = await startNode(world, 'node-1', { settings: { windowMax: 20, windowMin, readAheadMax } });
   };
   /** A subscription with 30 messages, once it has read what it may. */
   const withBacklog = async (): Promise<[Scene, SubscriptionRelay]> => {
@@ -48,7 +48,7 @@ describe('messages that are read ahead', () => {
     await join(10);
     const backlogs: [Scene, SubscriptionRelay][] = [];
     for (let count = 0; count < 5; count += 1) backlogs.push(await withBacklog());
-    expect(backlogs.map(([, relay]) => relay.work.ready)).toEqual([4, 4, 4, 0, 0]);
+    expect(backlogs.map(([, relay]) => relay.work.ready)).toEqual([4, 4, 0, 0, 0]);
     for (const [scene, relay] of backlogs.reverse()) expect(await scene.takeNames(relay)).toEqual(names(30));
   });
 
@@ -63,6 +63,62 @@ describe('messages that are read ahead', () => {
     await scene.on(node);
     await heard;
     expect(await scene.takeNames(relay)).toEqual(['a1', '3']);
+  });
+
+  test('beyond the bound come from all shards of a topic', async () => {
+    await join(4);
+    await withBacklog();
+    const scene = await Scene.make(world, {}, 12);
+    for (let shard = 0; shard < 12; shard += 1) {
+      for (const name of names(30)) await scene.append([`${shard}.${name}`], {}, shard);
+    }
+    const relay = await scene.on(node);
+    const shards = new Set<number>();
+    for (let taken = 0; taken < 25; taken += 1) {
+      for (const { shard } of await relay.take(4, 30_000)) shards.add(shard);
+    }
+    expect(shards.size).toBe(12);
+  });
+
+  test('beyond the bound come to each of several callers', async () => {
+    await join(4);
+    await withBacklog();
+    const [, relay] = await withBacklog();
+    const taken = await Promise.all([relay.take(4, 30_000), relay.take(1, 30_000)]);
+    expect(taken.map(({ length }) => length)).toEqual([4, 1]);
+  });
+
+  test('are few, too, where a consumer asked and has gone', async () => {
+    await join(4);
+    await withBacklog();
+    const scene = await Scene.make(world);
+    const relay = await scene.on(node);
+    expect(await relay.take(1, 30_000)).toEqual([]);
+    for (const [offset, name] of names(30).entries()) {
+      await scene.append([name]);
+      const refs = [{ id: `${scene.topic}:${name}` }];
+      relay.appended({ topic: scene.topic, shard: 0, firstOffset: offset, refs, appendedAt: 0 });
+    }
+    await until('the end of reading', () => !relay.work.reading);
+    expect(relay.work.ready).toBe(1);
+    expect(await scene.takeNames(relay)).toEqual(names(30));
+  });
+
+  test('are all kept where a chunk with busy keys fills the node', async () => {
+    await join(4, 1);
+    const scene = await Scene.make(world);
+    const relay = await scene.on(node);
+    expect(await relay.take(1, 30_000)).toEqual([]);
+    const chunk = ['1', '2', '3', '4', 'a1', 'a2', 'a3', 'a4'];
+    await scene.append(chunk);
+    const refs = chunk.map((name) => ({ id: `${scene.topic}:${name}`, ...(name[0] === 'a' && { keyHash: 'a' }) }));
+    relay.appended({ topic: scene.topic, shard: 0, firstOffset: 0, refs, appendedAt: 0 });
+    const seen: string[] = [];
+    for (let taken = await scene.takeAll(relay); taken.length > 0; taken = await scene.takeAll(relay)) {
+      seen.push(...taken.map((delivery) => scene.name(delivery)));
+      await scene.settle(relay, taken);
+    }
+    expect(seen).toEqual(chunk);
   });
 
   test('and due retries come, while others fill the bound', async () => {
@@ -111,10 +167,10 @@ describe('the share of a subscription', () => {
     const [ended, other] = [new ReadAheadShare(whole), new ReadAheadShare(whole)];
     ended.add(2);
     other.add(1);
-    expect([whole.count, other.nodeIsFull]).toEqual([3, true]);
+    expect([whole.count, whole.isFull]).toEqual([3, true]);
     ended.close();
     ended.add(-1);
     ended.close();
-    expect([whole.count, other.nodeIsFull]).toEqual([1, false]);
+    expect([whole.count, whole.isFull, whole.isHalfFull]).toEqual([1, false, false]);
   });
 });

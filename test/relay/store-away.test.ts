@@ -24,6 +24,7 @@ const away = (): Error => new Problem('unavailable', 'the store is away');
 describe('while the store is away', () => {
   let world: World;
   let node: Relay;
+  let monotonicMs = 0;
   let fail: ReturnType<typeof failing>['fail'];
 
   beforeAll(async () => {
@@ -32,7 +33,10 @@ describe('while the store is away', () => {
     const proxy = failing(store.lanes);
     fail = proxy.fail;
     const { subscriptions, nodes } = store;
-    node = await startNode(world, 'node-1', { store: { lanes: proxy.lanes, subscriptions, nodes } });
+    node = await startNode(world, 'node-1', {
+      store: { lanes: proxy.lanes, subscriptions, nodes },
+      monotonicNow: () => monotonicMs,
+    });
   });
 
   afterEach(() => fail.clear());
@@ -56,6 +60,33 @@ describe('while the store is away', () => {
     expect(taken.map((delivery) => [scene.name(delivery), delivery.attempt])).toEqual([
       ['1', 1],
       ['2', 1],
+      ['a1', 1],
+    ]);
+  });
+
+  test('nothing is handed out by a node that was held up beyond its lease, and no attempt is counted', async () => {
+    const scene = await Scene.make(world);
+    await scene.append(['1', 'a1']);
+    const relay = await scene.on(node);
+    fail.set('readMessages', () => {
+      monotonicMs += 60_000;
+      return null;
+    });
+    let writes = 0;
+    let renewing: Promise<void> | undefined;
+    fail.set('settle', () => {
+      writes += 1;
+      // The lease is renewed while it gives back what it took.
+      if (writes === 2) renewing = node.runOnce(world.clock.now());
+      return null;
+    });
+    await expect(relay.take(10, 30_000)).rejects.toMatchObject({ slug: 'unavailable' });
+    fail.clear();
+    await renewing;
+    await scene.later(relay, 0);
+    const taken = await scene.takeAll(relay);
+    expect(taken.map((delivery) => [scene.name(delivery), delivery.attempt])).toEqual([
+      ['1', 1],
       ['a1', 1],
     ]);
   });
