@@ -45,16 +45,14 @@ export class SettlementDraft {
   }
 
   /** What to write. Call after all changes were applied: cursors are taken as they are now. */
-  build(topic: string, group: string, epoch: number): Settlement {
+  build(of: Pick<Settlement, 'topic' | 'group' | 'epoch' | 'write'>): Settlement {
     const cursors: LaneCursor[] = [];
     for (const lane of this.#lanes) {
       lane.dirty = false;
       cursors.push(lane.cursor());
     }
     return {
-      topic,
-      group,
-      epoch,
+      ...of,
       cursors,
       retriesPut: [...this.#retriesPut.values()],
       retriesDelete: [...this.#retriesDelete.values()],

@@ -20,6 +20,7 @@ export class SettlementWriter implements SettlementSource {
   #waiting: Waiting[] = [];
   #writing: Waiting[] = [];
   #draft = new SettlementDraft();
+  #writes = 0;
   #requested = false;
   #closed = false;
   readonly #idleListeners: (() => void)[] = [];
@@ -77,7 +78,7 @@ export class SettlementWriter implements SettlementSource {
     for (const { change } of this.#writing) change.apply(this.#draft);
     this.beforeWrite(this.#draft);
     const { topic, group, epoch } = this.subscription;
-    return this.#draft.build(topic, group, epoch);
+    return this.#draft.build({ topic, group, epoch, write: (this.#writes += 1) });
   }
 
   stored(): void {

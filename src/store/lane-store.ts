@@ -57,11 +57,14 @@ export interface NewDeadLetter {
   diedAt: number;
 }
 
-/** Everything that one owner stores about one subscription at a time; all of it or, when the epoch is old, nothing. */
+/** Everything that one owner stores about one subscription at a time; all of it or, when it is fenced, nothing. */
 export interface Settlement {
   topic: string;
   group: string;
+  /** An older one than the lanes' is fenced. */
   epoch: number;
+  /** Counts the owner's writes in this epoch, from 1 on. One that the store runs after a later one is fenced. */
+  write: number;
   /** Lanes that changed; at least the lane of every entry below (the fence is checked there). */
   cursors: LaneCursor[];
   /** Inserted or replaced. */

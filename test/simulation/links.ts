@@ -1,3 +1,4 @@
+import type { Settlement } from '../../src/store/lane-store.js';
 import { Problem } from '../../src/message/problem.js';
 import type { MessageStore } from '../../src/store/message-store.js';
 import type { Owner, World } from './world.js';
@@ -77,10 +78,19 @@ export class Link {
 
 /**
  * Verbs that a server gets as one packet with its COMMIT: it may still run one whose connection the caller has given up,
- * after what the caller does next. The others hold their locks from an earlier round trip on. A settlement of nothing but
- * cursors is one packet too, and is not among them: see docs/reliability.md.
+ * after what the caller does next. The others hold their locks from an earlier round trip on.
  */
+function isOnePacket(verb: string, args: unknown[]): boolean {
+  return verb === 'lanes.settle' ? hasOnlyCursors(args[0] as Settlement[]) : onePacket.has(verb);
+}
+
 const onePacket = new Set(['half.prepare', 'lanes.release', 'nodes.renew', 'checks.postpone']);
+
+function hasOnlyCursors(settlements: Settlement[]): boolean {
+  return settlements.every(
+    ({ retriesPut, retriesDelete, deadLetters }) => retriesPut.length + retriesDelete.length + deadLetters.length === 0,
+  );
+}
 
 type Facet = Record<string, (...args: unknown[]) => Promise<unknown>>;
 
@@ -113,7 +123,7 @@ function linkedFacet(name: string, facet: Facet, link: Link, intercept: Intercep
     if (method === 'constructor') continue;
     const verb = `${name}.${method}`;
     const proceed = (args: unknown[]): Promise<unknown> => facet[method]!(...args);
-    methods[method] = (...args) => link.call(verb, onePacket.has(verb), () => intercept(verb, args, proceed));
+    methods[method] = (...args) => link.call(verb, isOnePacket(verb, args), () => intercept(verb, args, proceed));
   }
   return methods;
 }

@@ -1,5 +1,5 @@
 import { OrderGate } from '../../src/relay/order-gate.js';
-import { SubscriptionRelay } from '../../src/relay/subscription-relay.js';
+import { NodeLease } from '../../src/relay/node-lease.js';
 import type { AppendItem } from '../../src/store/half-store.js';
 import type { ClaimedCheck } from '../../src/store/check-store.js';
 import type { ClaimedSubscription, FreeLease, LaneCursor, Settlement } from '../../src/store/lane-store.js';
@@ -61,6 +61,18 @@ export const mutations: Mutation[] = [
       const { epoch } = tables.subscription(settlement.topic, settlement.group)!.subscription;
       return { ...settlement, epoch };
     }),
+  },
+  {
+    name: 'a settlement that is run late undoes a later one',
+    from: 270,
+    finds: ['duplicate-without-cause', 'attempts', 'stuck', 'lost'],
+    store: ({ tables }, verb, args, proceed) => {
+      if (verb !== 'lanes.settle') return proceed(args);
+      for (const { topic, group } of (args as [Settlement[]])[0]) {
+        for (const lane of tables.subscription(topic, group)?.lanes.values() ?? []) lane.lastWrite = 0;
+      }
+      return proceed(args);
+    },
   },
   {
     name: 'what is given out is not stored',
@@ -239,9 +251,9 @@ export const mutations: Mutation[] = [
     },
   },
   {
-    name: 'a stale owner goes on to use the engine',
-    from: 3_580,
+    name: 'a node that was held up believes in its lease',
+    from: 1_300,
     finds: ['order-broken', 'duplicate-without-cause'],
-    apply: answering(SubscriptionRelay.prototype, 'holds', () => true),
+    apply: answering(NodeLease.prototype, 'holds', () => true),
   },
 ];

@@ -57,7 +57,7 @@ function take({ byPrimaryKey }: SqlDialect, rows: SqlRow[], nodeId: string, now:
       params: [nodeId, now, ...keys],
     },
     {
-      sql: `UPDATE halfbox_lane${byPrimaryKey} SET epoch = (SELECT s.epoch FROM halfbox_subscription s
+      sql: `UPDATE halfbox_lane${byPrimaryKey} SET last_write = 0, epoch = (SELECT s.epoch FROM halfbox_subscription s
           WHERE s.topic = halfbox_lane.topic AND s.consumer_group = halfbox_lane.consumer_group) WHERE ${ofRows}`,
       params: keys,
     },

@@ -19,7 +19,8 @@ interface FencedUpdate {
 /**
  * Stores several subscriptions' settlements in one database transaction.
  *
- * Every lane is updated under the epoch that its owner holds. Lanes are locked in key order, here and where the epoch
+ * Every lane is updated under the epoch that its owner holds, and after the owner's earlier writes: one whose answer did not come
+ * may be run late, when the owner has written again. Lanes are locked in key order, here and where the epoch
  * is raised, and all lanes of a subscription change their epoch in one transaction; so either all lanes of a settlement
  * match or none does, and one that is fenced has changed nothing.
  *
@@ -68,16 +69,18 @@ function byLane(a: FencedUpdate, b: FencedUpdate): number {
 
 function updateLane({ settlement, cursor }: FencedUpdate): Statement {
   return {
-    sql: `UPDATE halfbox_lane SET settled_offset = ?, settled_above = ?, given = ?
-      WHERE topic = ? AND consumer_group = ? AND shard = ? AND epoch = ?`,
+    sql: `UPDATE halfbox_lane SET settled_offset = ?, settled_above = ?, given = ?, last_write = ?
+      WHERE topic = ? AND consumer_group = ? AND shard = ? AND epoch = ? AND last_write < ?`,
     params: [
       cursor.settledOffset,
       JSON.stringify(cursor.settledAbove),
       packGiven(cursor.given),
+      settlement.write,
       settlement.topic,
       settlement.group,
       cursor.shard,
       settlement.epoch,
+      settlement.write,
     ],
   };
 }

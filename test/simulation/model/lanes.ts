@@ -39,7 +39,7 @@ export class ModelLaneStore implements LaneStore {
     if (row === undefined || row.subscription.epoch !== epoch || !this.#isFree(row, now)) return null;
     row.subscription = { ...row.subscription, owner: nodeId, epoch: epoch + 1 };
     row.changedAt = now;
-    for (const lane of row.lanes.values()) lane.epoch = epoch + 1;
+    for (const lane of row.lanes.values()) Object.assign(lane, { epoch: epoch + 1, lastWrite: 0 });
     return {
       subscription: { ...row.subscription },
       secrets: row.secrets,
@@ -129,15 +129,17 @@ export class ModelLaneStore implements LaneStore {
     return settlements.map((settlement) => this.#settle(settlement));
   }
 
-  #settle({ topic, group, epoch, cursors, retriesPut, retriesDelete, deadLetters }: Settlement): 'stored' | 'fenced' {
+  #settle({ topic, group, epoch, write, cursors, ...entries }: Settlement): 'stored' | 'fenced' {
     const row = this.tables.subscription(topic, group);
-    if (row === undefined || cursors.some(({ shard }) => row.lanes.get(shard)?.epoch !== epoch)) {
-      return cursors.length === 0 ? 'stored' : 'fenced';
-    }
-    for (const cursor of cursors) row.lanes.set(cursor.shard, { ...copyCursor(cursor), epoch });
-    for (const { shard, offset } of retriesDelete) row.retries.delete(`${shard}:${offset}`);
-    for (const entry of retriesPut) row.retries.set(`${entry.shard}:${entry.offset}`, { ...entry });
-    for (const dead of deadLetters) {
+    const isFenced = ({ shard }: LaneCursor): boolean => {
+      const lane = row?.lanes.get(shard);
+      return lane?.epoch !== epoch || lane.lastWrite >= write;
+    };
+    if (row === undefined || cursors.some(isFenced)) return cursors.length === 0 ? 'stored' : 'fenced';
+    for (const cursor of cursors) row.lanes.set(cursor.shard, { ...copyCursor(cursor), epoch, lastWrite: write });
+    for (const { shard, offset } of entries.retriesDelete) row.retries.delete(`${shard}:${offset}`);
+    for (const entry of entries.retriesPut) row.retries.set(`${entry.shard}:${entry.offset}`, { ...entry });
+    for (const dead of entries.deadLetters) {
       if (!this.tables.deadLetters.has(dead.id)) this.tables.deadLetters.set(dead.id, { ...dead, topic, group });
     }
     return 'stored';

@@ -87,7 +87,8 @@ export class ModelSubscriptionStore implements SubscriptionStore {
     row.retries.clear();
     for (const shard of this.tables.shards.get(topic) ?? []) {
       const settledOffset = startOffset(shard, to);
-      row.lanes.set(shard.shard, { shard: shard.shard, settledOffset, settledAbove: [], given: [], epoch: epoch + 1 });
+      const lane = { shard: shard.shard, settledOffset, settledAbove: [], given: [] };
+      row.lanes.set(shard.shard, { ...lane, epoch: epoch + 1, lastWrite: 0 });
     }
     return true;
   }
@@ -160,6 +161,7 @@ export class ModelSubscriptionStore implements SubscriptionStore {
             settledAbove: [],
             given: [],
             epoch: now,
+            lastWrite: 0,
           },
         ]),
       ),

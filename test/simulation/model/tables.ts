@@ -53,8 +53,8 @@ export interface SubscriptionRow {
   secrets: SigningSecrets | null;
   changedAt: number;
   idleUntil: number | undefined;
-  /** By shard; each with the epoch that fences what its owner writes. */
-  lanes: Map<number, LaneCursor & { epoch: number }>;
+  /** By shard; each with what fences an owner's writes. */
+  lanes: Map<number, LaneCursor & { epoch: number; lastWrite: number }>;
   /** By `shard:offset`. */
   retries: Map<string, RetryEntry>;
 }

@@ -171,6 +171,21 @@ describeConformance('LaneStore', (open, kind) => {
       expect((await cursorsAfterTakeover()).map(({ settledOffset }) => settledOffset)).toEqual([0, 1]);
     });
 
+    test('that is run after a later one of the same owner changes nothing', async () => {
+      const owned = await claimed();
+      const early = settlement(owned, { shard: 0, settledOffset: 1 });
+      const withEntries = settlement(owned, { shard: 0, settledOffset: 2 }, { retriesPut: [retryAt(0, 1)] });
+      const later = settlement(owned, { shard: 0, settledOffset: 3 });
+      expect(await lanes.settle([later], 1_000)).toEqual(['stored']);
+      for (const late of [early, withEntries, later]) expect(await lanes.settle([late], 1_000)).toEqual(['fenced']);
+      expect(await lanes.dueRetries(topic, group, 9_999, 10)).toEqual([]);
+      expect((await cursorsAfterTakeover())[0]).toMatchObject({ settledOffset: 3 });
+      const { subscription } = (await opened.store.subscriptions.get(topic, group))!;
+      const [next] = await lanes.claim([{ topic, group, epoch: subscription.epoch }], freshName('node'), 99_999_999);
+      const first = { ...settlement(next!.subscription, { shard: 0, settledOffset: 4 }), write: 1 };
+      expect(await lanes.settle([first], 1_000)).toEqual(['stored']);
+    });
+
     test('refuses an entry whose lane is not in it', async () => {
       const owned = await claimed();
       const wrong = settlement(owned, { shard: 0, settledOffset: 0 }, { retriesPut: [retryAt(1, 0)] });

@@ -133,6 +133,9 @@ export async function insertNode(database: SqlDatabase | Tables, id: string, exp
 }
 
 /** A settlement of one lane with nothing settled above and nothing given, and the changes asked for. */
+let writes = 0;
+
+/** The next write of an owner. */
 export function settlement(
   subscription: { topic: string; group: string; epoch: number },
   lane: { shard: number; settledOffset: number },
@@ -143,6 +146,7 @@ export function settlement(
     topic,
     group,
     epoch,
+    write: (writes += 1),
     cursors: [{ ...lane, settledAbove: [], given: [] }],
     retriesPut: [],
     retriesDelete: [],
