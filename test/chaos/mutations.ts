@@ -85,7 +85,7 @@ export const mutations: Mutation[] = [
     name: 'retries are never looked for',
     breaks: 'stuck',
     file: 'relay/due-retries.js',
-    find: 'return this.state.retryWakeAt <= now && this.state.retries.length === 0;',
+    find: 'return this.state.retryWakeAt <= now && this.state.retries.length === 0 && this.state.dueRetriesMax > 0;',
     replace: 'return false;',
     kills: [],
   },
