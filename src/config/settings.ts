@@ -88,7 +88,7 @@ export const settingSchemas = {
   requestBytesInHandMax: integer(bounds.requestBytesMax, 64 * 1024 * mebibyte).default(256 * mebibyte),
   /** Bytes of the bodies of one answer to a receive; one message is given whatever its size. */
   receiveBytesMax: integer(1, 1024 * mebibyte).default(16 * mebibyte),
-  /** Messages that all subscriptions of this node read ahead; beyond it only those read that are asked. */
+  /** Messages that all subscriptions of this node read ahead; half of them for those whose consumers ask. */
   readAheadMax: integer(1_000, 100_000_000).default(100_000),
   /** Messages of a lane that wait in memory behind busy ordering keys. */
   heldBackMax: integer(1, 1_000_000).default(10_000),

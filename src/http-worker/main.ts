@@ -9,6 +9,7 @@ import { KnownCallers } from './known-callers.js';
 import { WorkerEdge } from './worker-edge.js';
 import type { WorkerOptions, WorkerOrder, WorkerReport } from './worker-orders.js';
 
+/** Refusals are reported together, so soon after the first. */
 const refusalsReportedMs = 1_000;
 
 const report = (what: WorkerReport, connection?: Socket): void => void process.send!(what, connection);

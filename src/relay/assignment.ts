@@ -6,7 +6,7 @@ import type { Subscription } from '../store/subscription-store.js';
 import type { NodeLease } from './node-lease.js';
 import type { OwnedSubscriptions } from './owned-subscriptions.js';
 import type { RelaySettings } from './relay-settings.js';
-import { preferredNode } from './rendezvous.js';
+import { nameOf, preferredNode } from './rendezvous.js';
 import type { SubscriptionRelay } from './subscription-relay.js';
 
 /** Rows of dead nodes are kept this long, for people to see. */
@@ -125,9 +125,4 @@ export class Assignment {
       }
     });
   }
-}
-
-/** What rendezvous hashing goes by. */
-function nameOf({ topic, group }: { topic: string; group: string }): string {
-  return `${topic}.${group}`;
 }

@@ -58,18 +58,6 @@ export class Claims {
     return picked.length === 0 ? [] : this.#give(picked);
   }
 
-  /** The node was held up meanwhile: another one may have given out later messages of their keys. Where this fails, claims run out. */
-  async #giveBack(picked: TrackedDelivery[]): Promise<void> {
-    const { generation } = this.state;
-    const ids = picked.map(({ shard, offset, attempt }) => ({ shard, offset, attempt, generation }));
-    await this.outcomes.settle(ids.map((id) => ({ ...id, result: { kind: 'release' } }))).catch(() => {});
-  }
-
-  #ask(): void {
-    if (!this.state.paused) this.state.asked += 1;
-    this.refill.kick();
-  }
-
   /** Tries of earlier owners that are unsettled, with their messages. */
   async inherited(): Promise<Delivery[]> {
     const inherited: TrackedDelivery[] = [];
@@ -117,6 +105,17 @@ export class Claims {
     return deliveries;
   }
 
+  /** The node was held up meanwhile: another one may have given out later messages of their keys. Where this fails, claims run out. */
+  async #giveBack(picked: TrackedDelivery[]): Promise<void> {
+    const { topic, group, generation } = this.state;
+    const ids = picked.map(({ shard, offset, attempt }) => ({ shard, offset, attempt, generation }));
+    try {
+      await this.outcomes.settle(ids.map((id) => ({ ...id, result: { kind: 'release' } })));
+    } catch (error) {
+      this.parts.logger.warn({ err: error, topic, group, count: picked.length }, 'could not give back what was taken');
+    }
+  }
+
   async #withMessages(tracked: TrackedDelivery[], messages: (StoredMessage | undefined)[]): Promise<Delivery[]> {
     const { generation } = this.state;
     const deliveries: Delivery[] = [];
@@ -144,6 +143,12 @@ export class Claims {
       // Their claims run out, and they are found missing again: nothing is lost, and the others are delivered.
       this.parts.logger.warn({ err: error, topic, group }, 'could not bury messages without a body');
     }
+  }
+
+  /** A consumer wants more than there is. */
+  #ask(): void {
+    if (!this.state.paused) this.state.asked += 1;
+    this.refill.kick();
   }
 
   #pick(max: number, claimMs: number): TrackedDelivery[] {

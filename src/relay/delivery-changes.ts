@@ -54,12 +54,11 @@ export class Settle implements Change {
       draft.touch(lane);
       lane.inFlight.delete(delivery.offset);
       if (!delivery.inRetry) lane.settled.add(delivery.offset);
-      if (delivery.inRetry || delivery.mayHaveRow) {
-        this.state.settledMeanwhile?.add(`${delivery.shard}:${delivery.offset}`);
-      }
+      const mayHaveRow = delivery.inRetry || delivery.mayHaveRow;
+      if (mayHaveRow) this.state.settledMeanwhile?.add(`${delivery.shard}:${delivery.offset}`);
       if (fate.kind === 'retry') draft.putRetry(lane, retryEntryOf(delivery, 'due', fate.dueAt, fate));
       else if (fate.kind === 'released') draft.putRetry(lane, releasedEntry(delivery, fate.dueAt));
-      else if (delivery.inRetry || delivery.mayHaveRow) draft.deleteRetry(lane, delivery.offset);
+      else if (mayHaveRow) draft.deleteRetry(lane, delivery.offset);
       if (fate.kind === 'dead') this.#bury(draft, lane, delivery, fate);
     }
   }

@@ -4,6 +4,7 @@ import type { SigningSecrets } from '../store/catalog-store.js';
 import type { ClaimedSubscription, FreeLease } from '../store/lane-store.js';
 import type { Subscription } from '../store/subscription-store.js';
 import type { ConsumerFactory, SubscriptionConsumer } from './owned-subscription.js';
+import { nameOf } from './rendezvous.js';
 import type { RelayParts } from './relay-parts.js';
 import { SubscriptionRelay, type RelayHost } from './subscription-relay.js';
 
@@ -27,8 +28,6 @@ interface FoundSubscription {
   subscription: Subscription;
   secrets: SigningSecrets | null;
 }
-
-const nameOf = (topic: string, group: string): string => `${topic}.${group}`;
 
 /** The subscriptions that this node owns, with their consumers. */
 export class OwnedSubscriptions implements RelayHost {
@@ -57,7 +56,7 @@ export class OwnedSubscriptions implements RelayHost {
 
   /** Null also for one that was handed over and is just being given back: nobody is served by it any more. */
   get(topic: string, group: string): SubscriptionRelay | null {
-    const relay = this.#byName.get(nameOf(topic, group));
+    const relay = this.#byName.get(nameOf({ topic, group }));
     return relay === undefined || relay.ended ? null : relay;
   }
 
@@ -79,7 +78,7 @@ export class OwnedSubscriptions implements RelayHost {
 
   /** Whether the subscription is owned here, or is just being claimed. */
   has(topic: string, group: string): boolean {
-    const name = nameOf(topic, group);
+    const name = nameOf({ topic, group });
     return this.#byName.has(name) || this.#claiming.has(name);
   }
 
@@ -95,7 +94,7 @@ export class OwnedSubscriptions implements RelayHost {
   async claim(free: readonly Subscription[]): Promise<number> {
     const wanted = new Map<string, FreeLease>();
     for (const { topic, group, epoch } of free) {
-      if (!this.has(topic, group)) wanted.set(nameOf(topic, group), { topic, group, epoch });
+      if (!this.has(topic, group)) wanted.set(nameOf({ topic, group }), { topic, group, epoch });
     }
     if (wanted.size === 0) return 0;
     for (const name of wanted.keys()) this.#claiming.add(name);
@@ -125,7 +124,7 @@ export class OwnedSubscriptions implements RelayHost {
 
   /** The store says that this node owns it at that epoch, but it does not: to be given back at the next round. */
   owe({ topic, group, epoch }: OwedLease): void {
-    this.#owed.set(nameOf(topic, group), { topic, group, epoch });
+    this.#owed.set(nameOf({ topic, group }), { topic, group, epoch });
   }
 
   async releaseOwed(): Promise<void> {
@@ -178,7 +177,7 @@ export class OwnedSubscriptions implements RelayHost {
     try {
       const inherited = await relay.recover();
       reached('lease.recovered');
-      this.#add(nameOf(topic, group), relay);
+      this.#add(nameOf({ topic, group }), relay);
       this.parts.events.emit('claimed', { topic, group, epoch, inherited });
       return true;
     } catch (error) {
@@ -212,7 +211,7 @@ export class OwnedSubscriptions implements RelayHost {
 
   /** False when it was not there any more. */
   #remove(relay: SubscriptionRelay): boolean {
-    const name = nameOf(relay.topic, relay.group);
+    const name = nameOf(relay);
     if (this.#byName.get(name) !== relay) return false;
     this.#byName.delete(name);
     const ofTopic = this.#byTopic.get(relay.topic);
@@ -238,7 +237,7 @@ export class OwnedSubscriptions implements RelayHost {
     if (consumer === undefined) return;
     this.#consumers.delete(relay);
     const { topic, group } = relay;
-    const name = nameOf(topic, group);
+    const name = nameOf({ topic, group });
     const ending = consumer.stop().catch((error: unknown) => {
       this.parts.logger.warn({ err: error, topic, group }, 'the consumer of a subscription did not stop well');
     });

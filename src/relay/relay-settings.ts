@@ -4,7 +4,7 @@ export interface RelaySettings {
   windowMax: number;
   /** As many, where no consumer asks for more, or the node has read enough ahead. */
   windowMin: number;
-  /** Messages that all subscriptions of a node read ahead; beyond it only those read that are asked, `windowMin` at a time. */
+  /** Messages that all subscriptions of a node read ahead; beyond half of them only those read that are asked, beyond all `windowMin` at a time. */
   readAheadMax: number;
   /** Messages of a lane that wait in memory behind busy ordering keys; further ones wait in the retry store. */
   heldBackMax: number;

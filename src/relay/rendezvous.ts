@@ -24,3 +24,8 @@ export function preferredNode(nodeIds: readonly string[], name: string): string 
   }
   return best;
 }
+
+/** The name by which a subscription is known in memory, and shared out among the nodes. */
+export function nameOf({ topic, group }: { topic: string; group: string }): string {
+  return `${topic}.${group}`;
+}

@@ -1,4 +1,5 @@
 import type { WakeChannel } from './wake-channel.js';
+import { nameOf } from './rendezvous.js';
 
 /** What happens within this time is told in one go. */
 const gatherMs = 5;
@@ -25,7 +26,7 @@ export class WakeOut {
 
   subscription(topic: string, group: string): void {
     if (this.channel === undefined || !this.others()) return;
-    this.#subscriptions.set(`${topic}.${group}`, { topic, group });
+    this.#subscriptions.set(nameOf({ topic, group }), { topic, group });
     this.#schedule();
   }
 

@@ -15,7 +15,7 @@ describe('a broker that stops', () => {
     await until('the request in hand', () => admission.requests === 1);
     const stopped = broker.stop();
     const isRefused = (): Promise<boolean> =>
-      fetch(`${broker.url}/healthz`).then(
+      fetch(`${broker.url}/health/live`).then(
         () => false,
         () => true,
       );

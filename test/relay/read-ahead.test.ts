@@ -25,6 +25,14 @@ describe('messages that are read ahead', () => {
     return [scene, relay];
   };
 
+  /** A subscription without messages, whose consumer has asked for some. */
+  const asked = async (): Promise<[Scene, SubscriptionRelay]> => {
+    const scene = await Scene.make(world);
+    const relay = await scene.on(node);
+    expect(await relay.take(1, 30_000)).toEqual([]);
+    return [scene, relay];
+  };
+
   beforeEach(async () => {
     world = { clock: new ManualClock(), opened: await openTestStore(sqliteServer) };
   });
@@ -55,9 +63,7 @@ describe('messages that are read ahead', () => {
   test('beyond the bound come to a consumer that waits, in order', async () => {
     await join(4);
     await withBacklog();
-    const scene = await Scene.make(world);
-    const relay = await scene.on(node);
-    expect(await relay.take(1, 30_000)).toEqual([]);
+    const [scene, relay] = await asked();
     const heard = new Promise<void>((resolve) => relay.onReady(resolve));
     await scene.append(['a1', 'a2', '3']);
     await scene.on(node);
@@ -91,9 +97,7 @@ describe('messages that are read ahead', () => {
   test('are few, too, where a consumer asked and has gone', async () => {
     await join(4);
     await withBacklog();
-    const scene = await Scene.make(world);
-    const relay = await scene.on(node);
-    expect(await relay.take(1, 30_000)).toEqual([]);
+    const [scene, relay] = await asked();
     for (const [offset, name] of names(30).entries()) {
       await scene.append([name]);
       const refs = [{ id: `${scene.topic}:${name}` }];
@@ -106,9 +110,7 @@ describe('messages that are read ahead', () => {
 
   test('are all kept where a chunk with busy keys fills the node', async () => {
     await join(4, 1);
-    const scene = await Scene.make(world);
-    const relay = await scene.on(node);
-    expect(await relay.take(1, 30_000)).toEqual([]);
+    const [scene, relay] = await asked();
     const chunk = ['1', '2', '3', '4', 'a1', 'a2', 'a3', 'a4'];
     await scene.append(chunk);
     const refs = chunk.map((name) => ({ id: `${scene.topic}:${name}`, ...(name[0] === 'a' && { keyHash: 'a' }) }));

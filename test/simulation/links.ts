@@ -1,6 +1,7 @@
-import type { Settlement } from '../../src/store/lane-store.js';
 import { Problem } from '../../src/message/problem.js';
+import type { Settlement } from '../../src/store/lane-store.js';
 import type { MessageStore } from '../../src/store/message-store.js';
+import { hasOnlyCursors } from '../../src/store/sql/settle.js';
 import type { Owner, World } from './world.js';
 
 /** How often things go wrong between a node and what it calls: probabilities per call. */
@@ -76,20 +77,14 @@ export class Link {
   }
 }
 
+const onePacket = new Set(['half.prepare', 'lanes.release', 'nodes.renew', 'checks.postpone']);
+
 /**
- * Verbs that a server gets as one packet with its COMMIT: it may still run one whose connection the caller has given up,
+ * Whether a server gets the call as one packet with its COMMIT: it may still run one whose connection the caller has given up,
  * after what the caller does next. The others hold their locks from an earlier round trip on.
  */
 function isOnePacket(verb: string, args: unknown[]): boolean {
-  return verb === 'lanes.settle' ? hasOnlyCursors(args[0] as Settlement[]) : onePacket.has(verb);
-}
-
-const onePacket = new Set(['half.prepare', 'lanes.release', 'nodes.renew', 'checks.postpone']);
-
-function hasOnlyCursors(settlements: Settlement[]): boolean {
-  return settlements.every(
-    ({ retriesPut, retriesDelete, deadLetters }) => retriesPut.length + retriesDelete.length + deadLetters.length === 0,
-  );
+  return verb === 'lanes.settle' ? (args[0] as Settlement[]).every(hasOnlyCursors) : onePacket.has(verb);
 }
 
 type Facet = Record<string, (...args: unknown[]) => Promise<unknown>>;

@@ -33,9 +33,7 @@ export async function settle(database: SqlDatabase, settlements: Settlement[]): 
     .flatMap((settlement) => settlement.cursors.map((cursor): FencedUpdate => ({ settlement, cursor })))
     .sort(byLane);
   if (updates.length === 0) return settlements.map(() => 'stored');
-  const cursorsOnly = settlements.every(({ retriesPut, retriesDelete, deadLetters }) => {
-    return retriesPut.length + retriesDelete.length + deadLetters.length === 0;
-  });
+  const cursorsOnly = settlements.every(hasOnlyCursors);
   return database.transaction(async (session) => {
     const statements = updates.map(updateLane);
     const results = await (cursorsOnly ? session.finish(...statements) : session.run(...statements));
@@ -49,6 +47,11 @@ export async function settle(database: SqlDatabase, settlements: Settlement[]): 
     }
     return settlements.map((settlement) => (fenced.has(settlement) ? 'fenced' : 'stored'));
   });
+}
+
+/** Whether it is written in one round trip, with its COMMIT. */
+export function hasOnlyCursors({ retriesPut, retriesDelete, deadLetters }: Settlement): boolean {
+  return retriesPut.length + retriesDelete.length + deadLetters.length === 0;
 }
 
 /** An entry without its lane would be written without a fence. */

@@ -132,10 +132,9 @@ export async function insertNode(database: SqlDatabase | Tables, id: string, exp
   });
 }
 
-/** A settlement of one lane with nothing settled above and nothing given, and the changes asked for. */
 let writes = 0;
 
-/** The next write of an owner. */
+/** The next write of an owner: of one lane with nothing settled above and nothing given, and the changes asked for. */
 export function settlement(
   subscription: { topic: string; group: string; epoch: number },
   lane: { shard: number; settledOffset: number },
