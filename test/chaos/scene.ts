@@ -123,7 +123,8 @@ export class Scene {
       HALFBOX_STREAM_HEARTBEAT_MS: '500',
       HALFBOX_HELD_BACK_MAX: '4',
       HALFBOX_RETENTION_INTERVAL_MS: '200',
-      HALFBOX_ROLLED_BACK_RETENTION_MS: '8000',
+      // Longer than the producer goes on trying a prepare (20 s), which would be taken for a new one after it.
+      HALFBOX_ROLLED_BACK_RETENTION_MS: '25000',
       HALFBOX_MICROSERVICES: JSON.stringify({ other: { transport: 'tcp', options: { port: this.other.port } } }),
       ...(this.#redis && { HALFBOX_REDIS_URL: this.#redis.url }),
       ...settings,
