@@ -4,24 +4,9 @@ import type { LaneStore } from '../../src/store/lane-store.js';
 import { retryAt } from '../store/conformance/log-fixture.js';
 import { openTestStore, sqliteServer } from '../store/databases.js';
 import { ManualClock, Scene, startNode, type World } from './relay-fixture.js';
+import { storeBetween } from './store-between.js';
 
 type Answer = (value: unknown) => Promise<unknown>;
-
-/** The store's lanes, with answers that are held back or lost on demand: what was asked for is done all the same. */
-function answering(lanes: LaneStore): { lanes: LaneStore; next: Map<keyof LaneStore, Answer> } {
-  const next = new Map<keyof LaneStore, Answer>();
-  const proxy = new Proxy(lanes, {
-    get(target, name: keyof LaneStore) {
-      return async (...args: unknown[]): Promise<unknown> => {
-        const answer = next.get(name);
-        next.delete(name);
-        const value = await (target[name] as (...given: unknown[]) => Promise<unknown>).apply(target, args);
-        return answer ? answer(value) : value;
-      };
-    },
-  });
-  return { lanes: proxy, next };
-}
 
 const lose: Answer = () => Promise.reject(new Problem('unavailable', 'the store is away'));
 
@@ -43,15 +28,18 @@ describe('where the store has done what it could not say', () => {
   const failed = { kind: 'nack', error: 'no', delayMs: 0 } as const;
   let world: World;
   let node: Relay;
-  let next: ReturnType<typeof answering>['next'];
+  /** What becomes of the next answer of a call; what was asked for is done all the same. */
+  const next = new Map<keyof LaneStore, Answer>();
 
   beforeAll(async () => {
     world = { clock: new ManualClock(), opened: await openTestStore(sqliteServer) };
-    const { store } = world.opened;
-    const proxy = answering(store.lanes);
-    next = proxy.next;
-    const { subscriptions, nodes } = store;
-    node = await startNode(world, 'node-1', { store: { lanes: proxy.lanes, subscriptions, nodes } });
+    const store = storeBetween(world, async (verb, _args, proceed) => {
+      const answer = next.get(verb);
+      next.delete(verb);
+      const value = await proceed();
+      return answer ? answer(value) : value;
+    });
+    node = await startNode(world, 'node-1', { store });
   });
 
   afterAll(async () => {

@@ -3,21 +3,7 @@ import type { Relay } from '../../src/relay/relay.js';
 import type { LaneStore } from '../../src/store/lane-store.js';
 import { openTestStore, sqliteServer } from '../store/databases.js';
 import { ManualClock, Scene, startNode, type World } from './relay-fixture.js';
-
-/** The store's lanes, with methods that fail on demand. */
-function failing(lanes: LaneStore): { lanes: LaneStore; fail: Map<keyof LaneStore, () => Error | null> } {
-  const fail = new Map<keyof LaneStore, () => Error | null>();
-  const proxy = new Proxy(lanes, {
-    get(target, name: keyof LaneStore) {
-      return (...args: unknown[]): unknown => {
-        const error = fail.get(name)?.() ?? null;
-        if (error !== null) return Promise.reject(error);
-        return (target[name] as (...given: unknown[]) => unknown).apply(target, args);
-      };
-    },
-  });
-  return { lanes: proxy, fail };
-}
+import { storeBetween } from './store-between.js';
 
 const away = (): Error => new Problem('unavailable', 'the store is away');
 
@@ -25,18 +11,17 @@ describe('while the store is away', () => {
   let world: World;
   let node: Relay;
   let monotonicMs = 0;
-  let fail: ReturnType<typeof failing>['fail'];
+  /** Calls that fail, or null where they do not this time. */
+  const fail = new Map<keyof LaneStore, () => Error | null>();
 
   beforeAll(async () => {
     world = { clock: new ManualClock(), opened: await openTestStore(sqliteServer) };
-    const { store } = world.opened;
-    const proxy = failing(store.lanes);
-    fail = proxy.fail;
-    const { subscriptions, nodes } = store;
-    node = await startNode(world, 'node-1', {
-      store: { lanes: proxy.lanes, subscriptions, nodes },
-      monotonicNow: () => monotonicMs,
+    const store = storeBetween(world, async (verb, _args, proceed) => {
+      const error = fail.get(verb)?.() ?? null;
+      if (error !== null) throw error;
+      return proceed();
     });
+    node = await startNode(world, 'node-1', { store, monotonicNow: () => monotonicMs });
   });
 
   afterEach(() => fail.clear());

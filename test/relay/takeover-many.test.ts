@@ -4,11 +4,9 @@ import type { ClaimedSubscription, FreeLease, LaneStore } from '../../src/store/
 import { pullConfig } from '../store/conformance/log-fixture.js';
 import { openTestStore, storeServers } from '../store/databases.js';
 import { ManualClock, Scene, startNode, type World } from './relay-fixture.js';
+import { storeBetween, type Between } from './store-between.js';
 
 const groups = Array.from({ length: 120 }, (_, index) => `group-${index}`);
-
-/** Stands between a node and what it asks of the store's lanes. */
-type Between = (verb: keyof LaneStore, args: unknown[], proceed: () => Promise<unknown>) => Promise<unknown>;
 
 describe.each(storeServers)('a node that takes over many subscriptions on $name', (server) => {
   let world: World;
@@ -18,15 +16,8 @@ describe.each(storeServers)('a node that takes over many subscriptions on $name'
 
   beforeAll(async () => {
     world = { clock: new ManualClock(), opened: await openTestStore(server) };
-    const { lanes, nodes, subscriptions } = world.opened.store;
-    const watched = new Proxy(lanes, {
-      get: (target, verb: keyof LaneStore) => {
-        const call = target[verb].bind(target) as (...args: unknown[]) => Promise<unknown>;
-        return (...args: unknown[]) => between(verb, args, () => call(...args));
-      },
-    });
     between = (_verb, _args, proceed) => proceed();
-    node = await startNode(world, 'node-1', { store: { lanes: watched, subscriptions, nodes } });
+    node = await startNode(world, 'node-1', { store: storeBetween(world, (...call) => between(...call)) });
   });
 
   beforeEach(async () => {

@@ -258,15 +258,20 @@ describe('CheckStream', () => {
     const said: string[] = [];
     const say = (_: unknown, message: string) => void said.push(message);
     let url = 'http://127.0.0.1:1';
+    let tries = 0;
     const stream = connect('shop', 's1', {
       answerer: new Asked(() => 'commit'),
-      endpoints: () => [url],
+      endpoints: () => {
+        tries += 1;
+        return [url];
+      },
       reconnectMsMin: 1,
       reconnectMsMax: 5,
       logger: { ...silentLogger, warn: say, info: say } as Logger,
     });
     await until('a word', () => said.length > 0);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const triesBefore = tries;
+    await until('further tries', () => tries > triesBefore + 5);
     url = broker.url;
     await until('a connection', () => stream.connectedTo);
     expect(said).toEqual([

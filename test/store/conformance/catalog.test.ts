@@ -1,6 +1,7 @@
 import type { IdentifiedMessage } from '../../../src/message/message.js';
 import type { Producer, Topic } from '../../../src/store/catalog-store.js';
 import type { MessageStore } from '../../../src/store/message-store.js';
+import { until } from '../../queue/until.js';
 import { describeConformance, sqlTest, type ConformingStore } from '../databases.js';
 
 const topicOf = (name: string, change: Partial<Topic> = {}): Topic => ({
@@ -199,6 +200,18 @@ describeConformance('catalog', (open, kind) => {
       expect((await store.lanes.readMessages(['long-299'])).size).toBe(1);
     });
 
+    /** Resolves when a removal waits for the log's lock; on SQLite every transaction waits for the one before it. */
+    const removalWaits = async (): Promise<void> => {
+      if (kind === 'sqlite') return;
+      const [named] = await opened.database.read({ sql: 'SELECT DATABASE() AS name' });
+      const log = `\`${named!.rows[0]!['name']}\`.\`halfbox_shard_log\``;
+      await until('the removal waits', async () => {
+        const [result] = await opened.database.read({ sql: 'SHOW ENGINE INNODB STATUS' });
+        const transactions = String(result!.rows[0]!['Status']).split('---TRANSACTION');
+        return transactions.some((told) => told.includes('LOCK WAIT') && told.includes(log));
+      });
+    };
+
     sqlTest(kind)('deletes no message that took the id of one that retention was deleting', async () => {
       await store.catalog.putTopic(topicOf('swept', { shards: 1 }));
       await store.catalog.putTopic(topicOf('resent', { shards: 1 }));
@@ -210,7 +223,7 @@ describeConformance('catalog', (open, kind) => {
           sql: `SELECT refs FROM halfbox_shard_log WHERE topic = 'swept'${opened.database.dialect.forUpdate}`,
         });
         removing ??= store.catalog.deleteTopic('swept', true);
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await removalWaits();
         await session.run(
           { sql: "DELETE FROM halfbox_shard_log WHERE topic = 'swept'" },
           { sql: "UPDATE halfbox_message SET topic = 'resent' WHERE id = 'swept-1'" },
