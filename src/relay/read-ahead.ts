@@ -31,6 +31,10 @@ export class ReadAheadShare {
 
   constructor(readonly node: Pick<ReadAhead, 'isHalfFull' | 'isFull' | 'add'>) {}
 
+  get count(): number {
+    return this.#count;
+  }
+
   /** @param count negative where messages leave */
   add(count: number): void {
     this.#count += count;

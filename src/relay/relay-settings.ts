@@ -6,6 +6,8 @@ export interface RelaySettings {
   windowMin: number;
   /** Messages that all subscriptions of a node read ahead; beyond half of them only those read that are asked, beyond all `windowMin` at a time. */
   readAheadMax: number;
+  /** While they are that many: how long what was read is kept for a consumer that asks no more. */
+  readAheadKeptMs: number;
   /** Messages of a lane that wait in memory behind busy ordering keys; further ones wait in the retry store. */
   heldBackMax: number;
   /** Runs of settled offsets that a lane keeps; beyond it, messages behind busy keys wait in the retry store too. */
@@ -56,6 +58,7 @@ export const relayDefaults: RelaySettings = {
   windowMax: 1_000,
   windowMin: 100,
   readAheadMax: 100_000,
+  readAheadKeptMs: 60_000,
   heldBackMax: 10_000,
   settledRunsMax: 2_000,
   spillAfterMs: 1_000,

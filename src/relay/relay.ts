@@ -23,6 +23,7 @@ import type { RelayEvents } from './relay-events.js';
 import { relayDefaults, type RelaySettings } from './relay-settings.js';
 import { SettleGroup } from './settle-group.js';
 import type { SubscriptionRelay } from './subscription-relay.js';
+import { UnusedWindows } from './unused-windows.js';
 import { WakeOut } from './wake-out.js';
 import type { Wake, WakeChannel } from './wake-channel.js';
 
@@ -54,10 +55,11 @@ export class Relay {
   readonly #headPoll: HeadPoll;
   readonly #changePoll: ChangePoll;
   readonly #idle: IdleSubscriptions;
+  readonly #unusedWindows: UnusedWindows;
   readonly #due: DueLoop;
   readonly #wakeOut: WakeOut;
   readonly #locator: Locator;
-  readonly #loops: Record<'lease' | 'assignment' | 'heads' | 'changes' | 'idle', Loop>;
+  readonly #loops: Record<'lease' | 'assignment' | 'heads' | 'changes' | 'idle' | 'windows', Loop>;
   #unlisten: () => void = () => {};
   #stopping: Promise<void> | undefined;
 
@@ -68,11 +70,12 @@ export class Relay {
     this.events = new Events((error) => logger.error({ err: error }, 'a listener of the relay failed'));
     this.#recent = new RecentMessages(settings, clock);
     this.#lease = new NodeLease(store.nodes, node, settings.leaseMs, clock, options.monotonicNow);
+    const readAhead = new ReadAhead(settings);
     const parts = {
       store: store.lanes,
       messages: new MessageReader(this.#recent, store.lanes, (topic) => this.#owned.countOf(topic)),
       settleGroup: new SettleGroup(store.lanes, clock, settings),
-      readAhead: new ReadAhead(settings),
+      readAhead,
       settings,
       clock,
       logger,
@@ -96,6 +99,7 @@ export class Relay {
     this.#headPoll = new HeadPoll(store.lanes, this.#owned, settings, () => this.#hearsOfAppends());
     this.#changePoll = new ChangePoll(store.subscriptions, this.#owned, node.id);
     this.#idle = new IdleSubscriptions(store.subscriptions, this.#owned);
+    this.#unusedWindows = new UnusedWindows(readAhead, this.#owned, this.#assignment, settings);
     this.#wakeOut = new WakeOut(options.wakeChannel, () => this.#assignment.live.length > 1);
     this.#locator = new Locator(store, this.events, clock, {
       nodeId: node.id,
@@ -188,9 +192,10 @@ export class Relay {
     await this.#headPoll.runOnce(now);
     await this.#due.runOnce(now);
     await this.#idle.runOnce(now);
+    await this.#unusedWindows.runOnce(now);
   }
 
-  #makeLoops(): Record<'lease' | 'assignment' | 'heads' | 'changes' | 'idle', Loop> {
+  #makeLoops(): Record<'lease' | 'assignment' | 'heads' | 'changes' | 'idle' | 'windows', Loop> {
     const { clock, logger } = this.options;
     const { renewMs, changesIntervalMs, headsIntervalMs, headsIntervalSharedMs } = this.#settings;
     const loop = (name: string, intervalMs: number, runOnce: (now: number) => Promise<boolean | void>): Loop =>
@@ -208,6 +213,7 @@ export class Relay {
       heads: loop('heads', Math.min(headsIntervalMs, headsIntervalSharedMs), (now) => this.#headPoll.runOnce(now)),
       changes: loop('changes', changesIntervalMs, (now) => this.#changePoll.runOnce(now)),
       idle: loop('idle-subscriptions', renewMs, (now) => this.#idle.runOnce(now)),
+      windows: loop('unused-windows', renewMs, (now) => this.#unusedWindows.runOnce(now)),
     };
   }
 

@@ -128,8 +128,7 @@ export class SubscriptionRelay implements OwnedSubscription {
 
   async take(max: number, claimMs: number): Promise<Delivery[]> {
     if (this.#lost) throw subscriptionLost(this.topic, this.group);
-    if (!this.#giving) return [];
-    return this.#claims.take(max, claimMs);
+    return this.#giving ? this.#claims.take(max, claimMs) : [];
   }
 
   async settle(outcomes: DeliveryOutcome[]): Promise<('settled' | 'stale')[]> {
@@ -212,6 +211,11 @@ export class SubscriptionRelay implements OwnedSubscription {
   usedSince(since: number): boolean {
     if (this.#usedUntil >= since) return true;
     return this.config.mode !== 'pull' && this.#state.inFlight === 0 && !this.#state.hasReady && !this.#state.hasUnread;
+  }
+
+  /** How much was read for a consumer that has not pulled since `since`, or cannot because of a pause. */
+  readForNobody(since: number): number {
+    return this.#lost || this.#usedUntil >= since ? 0 : this.#state.readForNobody;
   }
 
   /** Gives out nothing more; what is given out can still be settled. */

@@ -133,5 +133,6 @@ function relaySettings(random: Random): Partial<RelaySettings> {
     claimTogetherMax: random.int(1, 3),
     windowMin: random.int(1, 4),
     readAheadMax: random.pick([1, 6, 1_000]),
+    readAheadKeptMs: 0,
   };
 }
