@@ -81,13 +81,6 @@ export class OwnedState {
     return node.isHalfFull ? 0 : least;
   }
 
-  /** Messages read for consumers that asked, where it is up to them to ask again; 0 for as few as are read for nobody. */
-  get readForNobody(): number {
-    const { count } = this.readAhead;
-    if (this.asked === 0 || count <= this.lanes.size * this.settings.windowMin) return 0;
-    return this.paused || this.config.mode === 'pull' ? count : 0;
-  }
-
   /** Deliveries given out, or about to be, over all lanes. */
   get inFlight(): number {
     let count = 0;

@@ -6,7 +6,7 @@ export interface RelaySettings {
   windowMin: number;
   /** Messages that all subscriptions of a node read ahead; beyond half of them only those read that are asked, beyond all `windowMin` at a time. */
   readAheadMax: number;
-  /** While they are that many: how long what was read is kept for a consumer that asks no more. */
+  /** While they are that many: how long what was read is kept for a consumer that asks no more, and since a claim. */
   readAheadKeptMs: number;
   /** Messages of a lane that wait in memory behind busy ordering keys; further ones wait in the retry store. */
   heldBackMax: number;

@@ -99,7 +99,7 @@ export class Relay {
     this.#headPoll = new HeadPoll(store.lanes, this.#owned, settings, () => this.#hearsOfAppends());
     this.#changePoll = new ChangePoll(store.subscriptions, this.#owned, node.id);
     this.#idle = new IdleSubscriptions(store.subscriptions, this.#owned);
-    this.#unusedWindows = new UnusedWindows(readAhead, this.#owned, this.#assignment, settings);
+    this.#unusedWindows = new UnusedWindows(readAhead, this.#owned, this.#assignment, this.#lease, settings);
     this.#wakeOut = new WakeOut(options.wakeChannel, () => this.#assignment.live.length > 1);
     this.#locator = new Locator(store, this.events, clock, {
       nodeId: node.id,
@@ -248,8 +248,8 @@ export class Relay {
 
   async #stop(): Promise<void> {
     this.#unlisten();
-    const { assignment, heads, changes, idle, lease } = this.#loops;
-    await Promise.all([assignment, heads, changes, idle].map((loop) => loop.stop()));
+    const { lease, ...others } = this.#loops;
+    await Promise.all(Object.values(others).map((loop) => loop.stop()));
     await this.#assignment.releaseAll([...this.#owned.all()]);
     await Promise.all([this.#due.stop(), lease.stop()]);
     this.#wakeOut.stop();

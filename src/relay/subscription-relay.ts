@@ -106,6 +106,11 @@ export class SubscriptionRelay implements OwnedSubscription {
     return this.#state.inFlight;
   }
 
+  /** Messages that were read and not given out. */
+  get readAheadCount(): number {
+    return this.#state.readAhead.count;
+  }
+
   /** What is to be done now, not counting what waits for a time, for a resume or behind a dead letter. */
   get work(): { ready: number; inFlight: number; reading: boolean } {
     const ready = this.#state.paused || this.#claims.heldByRate ? 0 : this.#state.readyCount;
@@ -211,11 +216,6 @@ export class SubscriptionRelay implements OwnedSubscription {
   usedSince(since: number): boolean {
     if (this.#usedUntil >= since) return true;
     return this.config.mode !== 'pull' && this.#state.inFlight === 0 && !this.#state.hasReady && !this.#state.hasUnread;
-  }
-
-  /** How much was read for a consumer that has not pulled since `since`, or cannot because of a pause. */
-  readForNobody(since: number): number {
-    return this.#lost || this.#usedUntil >= since ? 0 : this.#state.readForNobody;
   }
 
   /** Gives out nothing more; what is given out can still be settled. */

@@ -1,4 +1,5 @@
 import type { SubscriptionConfig } from '../../src/message/subscription.js';
+import type { Delivery } from '../../src/relay/owned-subscription.js';
 import type { Relay } from '../../src/relay/relay.js';
 import type { SubscriptionRelay } from '../../src/relay/subscription-relay.js';
 import { until } from '../queue/until.js';
@@ -20,21 +21,25 @@ describe('what was read for a consumer that asks no more', () => {
     await world.opened.close();
   });
 
-  /** A subscription whose consumer has two of 30 messages in hand, and for which 22 more were read. */
+  const join = async (readAheadMax = 20): Promise<void> => {
+    node = await startNode(world, 'node-1', { settings: { windowMax: 20, windowMin: 4, readAheadMax } });
+  };
+
+  /** A subscription whose consumer has two of 30 messages in hand, and for which so many more were read. */
   const reading = async (
     config: Partial<SubscriptionConfig> = {},
-    readAheadMax = 20,
-  ): Promise<[Scene, SubscriptionRelay]> => {
-    node = await startNode(world, 'node-1', { settings: { windowMax: 20, windowMin: 4, readAheadMax } });
+    readAhead = 22,
+  ): Promise<{ scene: Scene; relay: SubscriptionRelay; taken: Delivery[] }> => {
     const scene = await Scene.make(world, config);
     for (const name of names) await scene.append([name]);
     const relay = await scene.on(node);
     await until('the end of reading', () => !relay.work.reading);
     relay.markUsed(world.clock.now());
-    expect((await relay.take(2, 600_000)).map((delivery) => scene.name(delivery))).toEqual(['1', '2']);
+    const taken = await relay.take(2, 600_000);
+    expect(taken.map((delivery) => scene.name(delivery))).toEqual(['1', '2']);
     await until('the end of reading', () => !relay.work.reading);
-    expect(relay.work.ready).toBe(22);
-    return [scene, relay];
+    expect(relay.readAheadCount).toBe(readAhead);
+    return { scene, relay, taken };
   };
 
   const after = async (ms: number): Promise<void> => {
@@ -47,46 +52,80 @@ describe('what was read for a consumer that asks no more', () => {
     await node.subscriptionChanged(topic, group);
   };
 
+  const isKept = (relay: SubscriptionRelay): void => expect([relay.ended, relay.readAheadCount]).toEqual([false, 22]);
+
   /** The subscription as it is claimed anew. */
   const forgotten = async (scene: Scene, relay: SubscriptionRelay): Promise<SubscriptionRelay> => {
     expect(relay.ended).toBe(true);
     const again = await scene.on(node);
     await until('the end of reading', () => !again.work.reading);
-    expect([again.epoch, again.inFlightCount]).toEqual([relay.epoch + 1, 2]);
-    expect(again.work.ready).toBeLessThan(8);
+    expect(again.epoch).toBe(relay.epoch + 1);
+    expect(again.readAheadCount).toBeLessThan(8);
     return again;
   };
 
   test('is kept for a minute', async () => {
-    const [, relay] = await reading();
+    await join();
+    const { relay } = await reading();
     await after(60_000);
-    expect([relay.ended, relay.work.ready]).toEqual([false, 22]);
+    isKept(relay);
   });
 
-  test('is forgotten then, and comes when it asks again', async () => {
-    const [scene, relay] = await reading();
+  test('is forgotten then, and comes when it asks again; what it has in hand stays its own', async () => {
+    await join();
+    const { scene, relay, taken } = await reading();
     await after(60_001);
-    expect(await scene.takeNames(await forgotten(scene, relay))).toEqual(names.slice(2));
+    const again = await forgotten(scene, relay);
+    expect(await scene.takeNames(again)).toEqual(names.slice(2));
+    expect(await again.settle(taken.map((delivery) => ({ ...delivery, result: { kind: 'ack' } })))).toEqual([
+      'settled',
+      'settled',
+    ]);
   });
 
-  test('is forgotten, too, of a queue that is paused', async () => {
-    const [scene, relay] = await reading({ mode: 'queue' });
+  test('is forgotten of a paused queue, when nothing of it is under way', async () => {
+    await join();
+    const { scene, relay, taken } = await reading({ mode: 'queue' });
     await pause(scene, true);
     await after(60_001);
+    isKept(relay);
+    await scene.settle(relay, taken, { kind: 'ack' });
+    await after(0);
     const again = await forgotten(scene, relay);
     await pause(scene, false);
     expect(await scene.takeNames(again)).toEqual(names.slice(2));
   });
 
-  test('is kept of a queue that waits for its workers', async () => {
-    const [, relay] = await reading({ mode: 'queue' });
+  test.each<[string, Partial<SubscriptionConfig>]>([
+    ['a queue that waits for its workers', { mode: 'queue' }],
+    ['an ephemeral subscription', { expiresAfterIdleMs: 3_600_000 }],
+  ])('is kept of %s', async (_what, config) => {
+    await join();
+    const { relay } = await reading(config);
     await after(60_001);
-    expect([relay.ended, relay.work.ready]).toEqual([false, 22]);
+    isKept(relay);
   });
 
   test('is kept where the node has room', async () => {
-    const [, relay] = await reading({}, 1_000);
+    await join(1_000);
+    const { relay } = await reading();
     await after(60_001);
-    expect([relay.ended, relay.work.ready]).toEqual([false, 22]);
+    isKept(relay);
+  });
+
+  test('is kept where forgetting others has made room', async () => {
+    await join(40);
+    const [first, second] = [await reading(), await reading({}, 18)];
+    await after(60_001);
+    expect([first, second].map(({ relay }) => relay.ended).sort()).toEqual([false, true]);
+  });
+
+  test('is forgotten by nobody once the node has stopped', async () => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    await join();
+    const before = timers();
+    await node.start();
+    await node.stop();
+    expect(timers()).toBe(before);
   });
 });
