@@ -92,6 +92,7 @@ export class Relay {
       },
       gone: (relay) => {
         this.#due.forget(relay);
+        this.#idle.gone(relay, clock.now());
         this.#loops.assignment.wake();
       },
     });
@@ -253,6 +254,7 @@ export class Relay {
     await this.#assignment.releaseAll([...this.#owned.all()]);
     await Promise.all([this.#due.stop(), lease.stop()]);
     this.#wakeOut.stop();
+    await this.#idle.markGone(this.options.clock.now());
     await this.#lease.end();
   }
 }

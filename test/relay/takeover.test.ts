@@ -290,4 +290,23 @@ describe.each(storeServers)('several nodes on one store on $name', (server) => {
     expect(removed).toEqual([topic]);
     expect(node.owned(topic, group)).toBeNull();
   });
+
+  test('an ephemeral subscription that changes its node lives as long after its last use', async () => {
+    const scene = await Scene.make(world, { expiresAfterIdleMs: 10_000 });
+    const { topic, group } = scene;
+    const use = async (node: Relay, ms: number): Promise<void> => {
+      world.clock.advance(ms);
+      node.owned(topic, group)!.markUsed(world.clock.now());
+      await node.runOnce(world.clock.now());
+    };
+    const first = await join();
+    await use(first, 0);
+    await use(first, 2_400);
+    await first.stop();
+    const second = await join();
+    await second.runOnce(world.clock.advance(9_900));
+    expect(second.owned(topic, group)).not.toBeNull();
+    await second.runOnce(world.clock.advance(200));
+    expect(second.owned(topic, group)).toBeNull();
+  });
 });
