@@ -64,7 +64,7 @@ export const mutations: Mutation[] = [
   },
   {
     name: 'a settlement that is run late undoes a later one',
-    from: 270,
+    from: 300,
     finds: ['duplicate-without-cause', 'attempts', 'stuck', 'lost'],
     store: ({ tables }, verb, args, proceed) => {
       if (verb !== 'lanes.settle') return proceed(args);
@@ -126,7 +126,7 @@ export const mutations: Mutation[] = [
   },
   {
     name: 'a stored delivery goes before the log below it is read',
-    from: 100,
+    from: 50,
     finds: ['order-broken'],
     apply: replacing(
       OrderGate.prototype,
