@@ -9,8 +9,10 @@ const options = workerOptions<{
   /** What is consumed. Default: the group `pull` of the topic `bench`. */
   subscriptions?: { topic: string; group: string }[];
   max: number;
-  /** For each subscription. */
+  /** For each subscription; in all where they are asked together. */
   connections: number;
+  /** Receives from all of them in one call, and acknowledges in one. */
+  together?: boolean;
   /** Fails each delivery instead, until the call `acknowledge`. */
   fails?: boolean;
   /** Waits for the call `start`. */
@@ -26,11 +28,16 @@ const subscriptions = options.subscriptions ?? [{ topic: 'bench', group: 'pull' 
 let fails = options.fails ?? false;
 let failed = 0;
 
+interface ReceivedOfSeveral {
+  deliveries: { topic: string; group: string; receipt: string; message: { body: BenchBody } }[];
+  notServed: { topic: string; group: string }[];
+}
+
 type Post = <Answer>(verb: string, body: unknown) => Promise<Answer>;
 
-function poster(client: Client, topic: string, group: string): Post {
+function poster(client: Client, at: string): Post {
   return async (verb, body) => {
-    const path = `/v1/subscriptions/${topic}/${group}/${verb}`;
+    const path = `${at}/${verb}`;
     const headers = { 'content-type': 'application/json' };
     const response = await client.request({ method: 'POST', path, headers, body: JSON.stringify(body) });
     if (response.statusCode === 200) return (await response.body.json()) as never;
@@ -38,20 +45,35 @@ function poster(client: Client, topic: string, group: string): Post {
   };
 }
 
+async function consumeSome(client: Client, topic: string, group: string, waitMs: number): Promise<void> {
+  const post = poster(client, `/v1/subscriptions/${topic}/${group}`);
+  const { deliveries = [] } = await post<Received>('receive', { max: options.max, waitMs });
+  if (deliveries.length === 0) return;
+  const receipts = deliveries.map(({ receipt }) => receipt);
+  if (fails) {
+    await post('nack', { receipts, error: 'the benchmark lets it fail' });
+    failed += receipts.length;
+    return;
+  }
+  for (const { message } of deliveries) record.received(message.body, `${topic}/${group}`);
+  await post('ack', { receipts });
+}
+
 async function consume(url: string, topic: string, group: string): Promise<void> {
-  const post = poster(new Client(url, { pipelining: 1 }), topic, group);
+  const client = new Client(url, { pipelining: 1 });
+  for (;;) await consumeSome(client, topic, group, 20_000);
+}
+
+async function consumeTogether(url: string): Promise<void> {
+  const client = new Client(url, { pipelining: 1 });
+  const post = poster(client, '/v1/deliveries');
   for (;;) {
-    const { deliveries = [] } = await post<Received>('receive', { max: options.max, waitMs: 20_000 });
-    if (deliveries.length === 0) continue;
-    const receipts = deliveries.map(({ receipt }) => receipt);
-    if (fails) {
-      await post('nack', { receipts, error: 'the benchmark lets it fail' });
-      failed += receipts.length;
-      continue;
-    }
-    const key = `${topic}/${group}`;
-    for (const { message } of deliveries) record.received(message.body, key);
-    await post('ack', { receipts });
+    const received = await post<ReceivedOfSeveral>('receive', { subscriptions, max: options.max, waitMs: 20_000 });
+    // Their own call waits until the broker has them, or says why it has not.
+    for (const { topic, group } of received.notServed) await consumeSome(client, topic, group, 0);
+    for (const { message, topic, group } of received.deliveries) record.received(message.body, `${topic}/${group}`);
+    const deliveries = received.deliveries.map(({ topic, group, receipt }) => ({ topic, group, receipt }));
+    if (deliveries.length > 0) await post('ack', { deliveries });
   }
 }
 
@@ -69,7 +91,7 @@ async function take({ topic, group, count }: Part): Promise<number> {
   let left = count;
   let begun: { at: number; messages: number } | undefined;
   const one = async (client: Client): Promise<void> => {
-    const post = poster(client, topic, group);
+    const post = poster(client, `/v1/subscriptions/${topic}/${group}`);
     while (left > 0) {
       const max = Math.min(options.max, left);
       left -= max;
@@ -98,7 +120,12 @@ function startOne({ topic, group }: { topic: string; group: string }, index = 0)
   }
 }
 
-const start = (): void => subscriptions.forEach(startOne);
+function start(): void {
+  if (options.together !== true) return subscriptions.forEach(startOne);
+  for (let index = 0; index < options.connections; index += 1) {
+    void consumeTogether(options.urls[index % options.urls.length]!);
+  }
+}
 
 if (!options.waits) start();
 

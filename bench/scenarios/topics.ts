@@ -4,7 +4,7 @@ import { measure } from '../measure.js';
 import { Rig } from '../rig.js';
 import { scaled, type Scenario, type Trial } from '../scenario.js';
 
-async function run(trial: Trial, topics: number, busy: number): Promise<Figures> {
+async function run(trial: Trial, topics: number, busy: number, together = false): Promise<Figures> {
   const { servers, window } = trial;
   return Rig.use(servers, { store: 'mysql', redis: true }, async (rig) => {
     const names = Array.from({ length: topics }, (_, index) => `bench-${index}`);
@@ -16,7 +16,8 @@ async function run(trial: Trial, topics: number, busy: number): Promise<Figures>
       urls: rig.urls,
       subscriptions: names.slice(0, busy).map((topic) => ({ topic, group: 'pull' })),
       max: 200,
-      connections: busy === 1 ? 2 : 1,
+      connections: busy === 1 || together ? 2 : 1,
+      together,
     });
     const shape = { bodyBytes: 256, topics: busy };
     const load = rig.worker('load', 'load-http', { urls: rig.urls, connections: 128, shape });
@@ -33,7 +34,13 @@ export const topics: Scenario[] = [
   },
   {
     id: 'topics/1000-all-busy',
-    title: 'single-message HTTP, 128 connections, spread over 1,000 topics → a pulled subscription each',
+    title:
+      'single-message HTTP, 128 connections, spread over 1,000 topics → a pulled subscription each, received in calls for all',
+    run: (trial) => run(trial, scaled(trial, 1_000), scaled(trial, 1_000), true),
+  },
+  {
+    id: 'topics/1000-all-busy-apart',
+    title: 'the same, each subscription received from by calls of its own',
     run: (trial) => run(trial, scaled(trial, 1_000), scaled(trial, 1_000)),
   },
 ];

@@ -1,31 +1,38 @@
 import { Controller, Inject } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ReceivedDelivery } from '../deliver/pull.js';
+import type { SeveralDelivery } from '../deliver/pull-several.js';
 import { messageText } from '../message/message-json.js';
 import { Problem, type Outcome } from '../message/problem.js';
+import { AckSeveral } from './ack-several.js';
 import { HandlesDirectly } from './direct-routes.js';
-import { ackDeliveries, extendDeliveries, nackDeliveries, receiveDeliveries } from './endpoints/deliveries.js';
+import {
+  ackDeliveries,
+  ackSeveral,
+  extendDeliveries,
+  nackDeliveries,
+  receiveDeliveries,
+  receiveSeveral,
+} from './endpoints/deliveries.js';
 import { OwnerRoute, relayAnswer, type Routed } from './owner-route.js';
-import { problemJson } from './problem-json.js';
 import { SERVICES, type Services } from './services.js';
+import { settleResults } from './settle-results.js';
 
 const json = 'application/json; charset=utf-8';
 
-/** The answer as text: bodies are put in as they are stored. */
-function receivedText(deliveries: ReceivedDelivery[]): string {
-  const items = deliveries.map(({ receipt, delivery }) => {
-    const message = messageText(delivery.message, delivery);
-    return `{"receipt":"${receipt}","attempt":${delivery.attempt},"message":${message}}`;
-  });
-  return `{"deliveries":[${items.join(',')}]}`;
+/** As text: bodies are put in as they are stored. */
+function deliveryText({ receipt, delivery }: ReceivedDelivery): string {
+  return `"receipt":"${receipt}","attempt":${delivery.attempt},"message":${messageText(delivery.message, delivery)}`;
 }
 
-function settledAnswer(receipts: string[], outcomes: Outcome<true>[]) {
-  const results = outcomes.map(({ problem }, index) => {
-    const receipt = receipts[index];
-    return problem ? { receipt, problem: problemJson(problem) } : { receipt, ok: true };
-  });
-  return { results };
+function receivedText(deliveries: ReceivedDelivery[]): string {
+  return `{"deliveries":[${deliveries.map((delivery) => `{${deliveryText(delivery)}}`).join(',')}]}`;
+}
+
+/** Names of topics and groups need no escaping. */
+function severalText(deliveries: SeveralDelivery[]): string {
+  const items = deliveries.map((one) => `{"topic":"${one.topic}","group":"${one.group}",${deliveryText(one)}}`);
+  return `[${items.join(',')}]`;
 }
 
 /** Aborted when the caller goes away before it was answered. */
@@ -39,10 +46,14 @@ function goneSignal(reply: FastifyReply): AbortSignal {
 
 @Controller()
 export class DeliveriesController {
+  readonly #ackSeveral: AckSeveral;
+
   constructor(
     @Inject(SERVICES) private readonly services: Services,
     private readonly owners: OwnerRoute,
-  ) {}
+  ) {
+    this.#ackSeveral = new AckSeveral(services.pull, owners);
+  }
 
   @HandlesDirectly(receiveDeliveries)
   async receive(request: FastifyRequest, reply: FastifyReply) {
@@ -83,7 +94,21 @@ export class DeliveriesController {
     return this.#settled(reply, body.receipts, await this.owners.run(request, params, extend));
   }
 
+  @HandlesDirectly(receiveSeveral)
+  async receiveSeveral(request: FastifyRequest, reply: FastifyReply) {
+    const { subscriptions, ...how } = receiveSeveral.read(request).body;
+    const received = await this.services.pull.several.receive(subscriptions, how, goneSignal(reply));
+    reply.header('content-type', json);
+    return `{"deliveries":${severalText(received.deliveries)},"notServed":${JSON.stringify(received.notServed)}}`;
+  }
+
+  @HandlesDirectly(ackSeveral)
+  async ackSeveral(request: FastifyRequest) {
+    const { deliveries } = ackSeveral.read(request).body;
+    return { results: await this.#ackSeveral.run(request, deliveries) };
+  }
+
   #settled(reply: FastifyReply, receipts: string[], routed: Routed<Outcome<true>[]>) {
-    return routed.passedOn ? relayAnswer(reply, routed.passedOn) : settledAnswer(receipts, routed.here);
+    return routed.passedOn ? relayAnswer(reply, routed.passedOn) : { results: settleResults(receipts, routed.here) };
   }
 }

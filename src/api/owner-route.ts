@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { Problem } from '../message/problem.js';
 import type { NodeRow } from '../store/node-store.js';
 import type { NodeAnswer, NodeClient } from './node-client.js';
@@ -10,6 +10,13 @@ const tryAgainMs = 100;
 
 /** What a call gives: an answer made here, or one of the owner, to be sent as it is. */
 export type Routed<Answer> = { here: Answer; passedOn?: undefined } | { passedOn: NodeAnswer; here?: undefined };
+
+/** What is passed on of a request, and whether another node has passed it on already. */
+export interface RoutedRequest {
+  url: string;
+  body?: unknown;
+  fromNode: boolean;
+}
 
 /** Brings a call to the node that owns its subscription: this one, or another one over one hop. */
 export class OwnerRoute {
@@ -24,7 +31,7 @@ export class OwnerRoute {
    * @param waitMs how long the call itself may wait on the owner
    */
   async run<Answer>(
-    request: FastifyRequest,
+    request: RoutedRequest,
     subscription: { topic: string; group: string },
     here: () => Promise<Answer>,
     waitMs = 0,
@@ -62,7 +69,7 @@ export class OwnerRoute {
 
   /** The owner's answer; null when it gave none, or is the owner no longer. */
   async #passOn(
-    request: FastifyRequest,
+    request: RoutedRequest,
     owner: NodeRow,
     waitMs: number,
     signal: AbortSignal | undefined,

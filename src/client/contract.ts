@@ -2,10 +2,13 @@ import type { z } from 'zod';
 import type { producerInput, topicInput } from '../api/schemas/catalog.js';
 import type {
   ackInput,
+  ackSeveralInput,
   extendInput,
   nackInput,
   receiveAnswer,
   receiveInput,
+  receiveSeveralAnswer,
+  receiveSeveralInput,
   settleAnswer,
 } from '../api/schemas/delivery.js';
 import type { deliveredMessage, messageInput, messagePlace } from '../api/schemas/message.js';
@@ -43,7 +46,10 @@ export type Receive = NonNullable<z.input<typeof receiveInput>>;
 export type Received = z.output<typeof receiveAnswer>;
 /** One try of one message: its receipt, and the message. */
 export type Delivery = Received['deliveries'][number];
+export type ReceiveSeveral = z.input<typeof receiveSeveralInput>;
+export type ReceivedOfSeveral = z.output<typeof receiveSeveralAnswer>;
 export type Ack = z.input<typeof ackInput>;
+export type AckSeveral = z.input<typeof ackSeveralInput>;
 export type Nack = z.input<typeof nackInput>;
 export type Extend = z.input<typeof extendInput>;
 export type SettleResults = z.output<typeof settleAnswer>;

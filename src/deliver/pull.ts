@@ -1,10 +1,10 @@
 import type { Clock } from '../message/clock.js';
-import { bodyBytes } from '../message/message.js';
 import { Problem, type Outcome } from '../message/problem.js';
 import type { Delivery, DeliveryId, DeliveryResult, OwnedSubscription } from '../relay/owned-subscription.js';
+import { giveBack, keepWithin } from './give-back.js';
 import { PullQueue } from './pull-queue.js';
-import { readReceipt, receiptMark, receiptOf } from './receipt.js';
-import { Releases } from './releases.js';
+import { PullSeveral } from './pull-several.js';
+import { Receipts } from './receipts.js';
 
 /** What pull needs of an owned subscription. */
 export interface PulledSubscription extends OwnedSubscription {
@@ -46,8 +46,9 @@ const receiveBytesMaxDefault = 16 * 1024 * 1024;
 /** Receive, ack, nack and extend on the subscriptions that this node owns. */
 export class Pull {
   readonly #queues = new WeakMap<PulledSubscription, PullQueue>();
-  readonly #marks = new Map<string, string>();
-  readonly #releases = new Releases();
+  readonly #receipts = new Receipts();
+  /** Receives from several subscriptions in one call. */
+  readonly several: PullSeveral;
 
   /**
    * @param owned the subscription where this node owns it
@@ -57,7 +58,9 @@ export class Pull {
     private readonly owned: (topic: string, group: string) => PulledSubscription | null,
     private readonly clock: Clock,
     private readonly receiveBytesMax = receiveBytesMaxDefault,
-  ) {}
+  ) {
+    this.several = new PullSeveral({ owned, clock, receipts: this.#receipts, receiveBytesMax });
+  }
 
   /**
    * Up to `max` deliveries, and `receiveBytesMax` of bodies: at once where some are ready, else as soon as there are, else none after `waitMs`.
@@ -74,18 +77,13 @@ export class Pull {
     const subscription = this.#owned(topic, group);
     subscription.markUsed(this.clock.now() + request.waitMs);
     const deliveries = await this.#take(subscription, request, signal);
-    if (signal?.aborted === true && deliveries.length > 0) {
-      await this.#giveBack(subscription, deliveries);
+    const taken = deliveries.map((delivery) => ({ subscription, delivery }));
+    if (signal?.aborted === true) {
+      await giveBack(taken);
       return [];
     }
-    const beyond = deliveries.splice(countWithin(deliveries, this.receiveBytesMax));
-    if (beyond.length > 0) await this.#giveBack(subscription, beyond);
-    const mark = this.#mark(topic, group);
-    return deliveries.map((delivery) => {
-      const receipt = receiptOf(mark, delivery);
-      const releases = this.#releases.of(receipt);
-      return { receipt: releases === 0 ? receipt : receiptOf(mark, delivery, releases), delivery };
-    });
+    const given = await keepWithin(this.receiveBytesMax, taken);
+    return given.map(({ delivery }) => ({ receipt: this.#receipts.of(subscription, delivery), delivery }));
   }
 
   /** An outcome per receipt, in order: `receipt-expired` where that try is no longer the one given out, `validation-failed` for what is no receipt. */
@@ -135,16 +133,14 @@ export class Pull {
   }
 
   #release(topic: string, group: string, receipts: string[]): Promise<Outcome<true>[]> {
-    const mark = this.#mark(topic, group);
     return this.#each(topic, group, receipts, async (subscription, ids) => {
-      const handOuts = ids.map((id) => receiptOf(mark, id));
       // Noted before it is stored: from then on the delivery may be handed out again.
-      for (const handOut of handOuts) this.#releases.note(handOut);
+      const takeBacks = ids.map((id) => this.#receipts.release(subscription, id));
       let results: ('settled' | 'stale')[] = [];
       try {
         results = await subscription.settle(ids.map((id) => ({ ...id, result: { kind: 'release' } })));
       } finally {
-        handOuts.forEach((handOut, index) => results[index] === 'settled' || this.#releases.takeBack(handOut));
+        takeBacks.forEach((takeBack, index) => results[index] === 'settled' || takeBack());
       }
       return results.map((settled) => settled === 'settled');
     });
@@ -157,17 +153,8 @@ export class Pull {
     work: (subscription: PulledSubscription, ids: DeliveryId[]) => Promise<boolean[]>,
   ): Promise<Outcome<true>[]> {
     const subscription = this.#owned(topic, group);
-    const mark = this.#mark(topic, group);
-    const ids: DeliveryId[] = [];
-    const read = receipts.map((receipt) => {
-      const id = readReceipt(mark, receipt);
-      if (typeof id === 'string') return id;
-      // Without a release before it a receipt is what names its place.
-      const handOut = id.releases === 0 ? receipt : receiptOf(mark, id);
-      if (id.releases !== this.#releases.of(handOut)) return 'foreign';
-      ids.push(id);
-      return id;
-    });
+    const read = receipts.map((receipt) => this.#receipts.read(subscription, receipt));
+    const ids = read.filter((id) => typeof id !== 'string');
     const done = ids.length === 0 ? [] : await work(subscription, ids);
     let next = 0;
     return read.map((id, index): Outcome<true> => {
@@ -175,10 +162,6 @@ export class Pull {
       if (id === 'foreign' || done[next++] !== true) return { problem: expired() };
       return { value: true };
     });
-  }
-
-  async #giveBack(subscription: PulledSubscription, deliveries: Delivery[]): Promise<void> {
-    await subscription.settle(deliveries.map((delivery) => ({ ...delivery, result: { kind: 'release' } })));
   }
 
   #owned(topic: string, group: string): PulledSubscription {
@@ -192,27 +175,6 @@ export class Pull {
     if (queue === undefined) this.#queues.set(subscription, (queue = new PullQueue(subscription, waitingMax)));
     return queue;
   }
-
-  #mark(topic: string, group: string): string {
-    const name = `${topic}.${group}`;
-    let mark = this.#marks.get(name);
-    if (mark === undefined) {
-      // A cache only: emptied rather than let grow with every name ever asked for.
-      if (this.#marks.size >= 10_000) this.#marks.clear();
-      this.#marks.set(name, (mark = receiptMark(topic, group)));
-    }
-    return mark;
-  }
-}
-
-/** How many of them, from the first on, have bodies of so many bytes together; at least one. */
-function countWithin(deliveries: Delivery[], bytesMax: number): number {
-  let bytes = 0;
-  for (const [index, { message }] of deliveries.entries()) {
-    bytes += bodyBytes(message.body);
-    if (bytes > bytesMax && index > 0) return index;
-  }
-  return deliveries.length;
 }
 
 function resultOf({ error = 'nack', delayMs, deadLetter, release }: PullFailure): DeliveryResult {

@@ -22,6 +22,7 @@ export const bounds = {
   listLimitMax: 500,
   receiveMax: 256,
   receiptsMax: 256,
+  receiveSubscriptionsMax: 1_000,
   visibilityMsMin: 1_000,
   visibilityMsMax: 12 * 3_600_000,
   visibilityMsDefault: 30_000,

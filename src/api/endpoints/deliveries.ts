@@ -1,5 +1,15 @@
 import { endpoint } from '../endpoint.js';
-import { ackInput, extendInput, nackInput, receiveAnswer, receiveInput, settleAnswer } from '../schemas/delivery.js';
+import {
+  ackInput,
+  ackSeveralInput,
+  extendInput,
+  nackInput,
+  receiveAnswer,
+  receiveInput,
+  receiveSeveralAnswer,
+  receiveSeveralInput,
+  settleAnswer,
+} from '../schemas/delivery.js';
 import { subscriptionParams } from '../schemas/subscription.js';
 
 const shared = {
@@ -9,6 +19,7 @@ const shared = {
   params: subscriptionParams,
   problems: ['subscription-not-found'] as const,
 };
+const ofSeveral = { method: 'POST' as const, tag: 'Consuming', access: ['consume'] as const };
 const settled = { 200: { description: 'A result per receipt, in order.', schema: settleAnswer } };
 
 export const receiveDeliveries = endpoint({
@@ -46,5 +57,27 @@ export const extendDeliveries = endpoint({
   summary: 'Keep deliveries for longer',
   description: 'Their visibility ends `visibilityMs` from now.',
   body: extendInput,
+  answers: settled,
+});
+
+export const receiveSeveral = endpoint({
+  ...ofSeveral,
+  path: '/v1/deliveries/receive',
+  summary: 'Receive messages of several subscriptions',
+  description:
+    'Up to `max` in all, in equal shares of those that have some. Serves the subscriptions of mode `pull` that the broker ' +
+    'asked has itself; `notServed` names the others, and where there are any it does not wait.',
+  body: receiveSeveralInput,
+  answers: {
+    200: { description: 'Deliveries; none when there was nothing to deliver.', schema: receiveSeveralAnswer },
+  },
+});
+
+export const ackSeveral = endpoint({
+  ...ofSeveral,
+  path: '/v1/deliveries/ack',
+  summary: 'Acknowledge deliveries of several subscriptions',
+  description: 'Whichever broker has them.',
+  body: ackSeveralInput,
   answers: settled,
 });

@@ -3,23 +3,40 @@ import { bounds } from '../../message/bounds.js';
 import { integer, isoTime, text } from './fields.js';
 import { deliveredMessage } from './message.js';
 import { problem } from './problem.js';
+import { subscriptionParams } from './subscription.js';
 
 const visibilityMs = integer(bounds.visibilityMsMin, bounds.visibilityMsMax);
 
-export const receiveInput = z
+const receiving = {
+  max: integer(1, bounds.receiveMax).default(1),
+  visibilityMs: visibilityMs.default(bounds.visibilityMsDefault).meta({
+    description: 'After this long an unsettled delivery counts as a failed attempt.',
+  }),
+  waitMs: integer(0, bounds.waitMsMax).default(0).meta({ description: 'How long to wait for the first message.' }),
+};
+
+export const receiveInput = z.strictObject(receiving).meta({ id: 'Receive' });
+
+export const receiveSeveralInput = z
   .strictObject({
-    max: integer(1, bounds.receiveMax).default(1),
-    visibilityMs: visibilityMs.default(bounds.visibilityMsDefault).meta({
-      description: 'After this long an unsettled delivery counts as a failed attempt.',
-    }),
-    waitMs: integer(0, bounds.waitMsMax).default(0).meta({ description: 'How long to wait for the first message.' }),
+    subscriptions: z.array(subscriptionParams).min(1).max(bounds.receiveSubscriptionsMax),
+    ...receiving,
   })
-  .meta({ id: 'Receive' });
+  .meta({ id: 'ReceiveSeveral' });
 
 const receipt = z.string().min(1).max(256);
 const receipts = z.array(receipt).min(1).max(bounds.receiptsMax);
 
 export const ackInput = z.strictObject({ receipts }).meta({ id: 'Ack' });
+
+export const ackSeveralInput = z
+  .strictObject({
+    deliveries: z
+      .array(z.strictObject({ ...subscriptionParams.shape, receipt }))
+      .min(1)
+      .max(bounds.receiptsMax),
+  })
+  .meta({ id: 'AckSeveral' });
 
 export const nackInput = z
   .strictObject({
@@ -46,14 +63,17 @@ export const extendInput = z
   .strictObject({ receipts, visibilityMs: visibilityMs.default(bounds.visibilityMsDefault) })
   .meta({ id: 'Extend' });
 
-export const receiveAnswer = z.strictObject({
-  deliveries: z.array(
-    z.strictObject({
-      receipt,
-      attempt: z.int().min(1),
-      message: deliveredMessage,
-    }),
-  ),
+const delivery = { receipt, attempt: z.int().min(1), message: deliveredMessage };
+
+export const receiveAnswer = z.strictObject({ deliveries: z.array(z.strictObject(delivery)) });
+
+const subscriptionName = { topic: z.string(), group: z.string() };
+
+export const receiveSeveralAnswer = z.strictObject({
+  deliveries: z.array(z.strictObject({ ...subscriptionName, ...delivery })),
+  notServed: z.array(z.strictObject(subscriptionName)).meta({
+    description: 'Nothing can be said of these by this call: their own `receive` serves them, or says why it does not.',
+  }),
 });
 
 export const settleAnswer = z.strictObject({

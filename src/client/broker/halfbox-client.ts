@@ -1,5 +1,6 @@
 import type {
   Ack,
+  AckSeveral,
   Batch,
   BatchResult,
   Extend,
@@ -11,6 +12,8 @@ import type {
   ProducerSettings,
   Receive,
   Received,
+  ReceivedOfSeveral,
+  ReceiveSeveral,
   ResolvedTransaction,
   SentMessages,
   SettleResults,
@@ -107,6 +110,19 @@ export class HalfboxClient {
 
   extend(topic: string, group: string, receipts: Extend, options?: CallOptions): Promise<SettleResults> {
     return this.#call('POST', `/v1/subscriptions/${topic}/${group}/extend`, receipts, options);
+  }
+
+  /**
+   * Takes deliveries of several subscriptions of mode `pull` in one call; waits up to `waitMs` for a first one. Answers those it
+   * could not serve as `notServed`: {@link receive} serves them, or says why not.
+   */
+  receiveSeveral(how: ReceiveSeveral, options?: CallOptions): Promise<ReceivedOfSeveral> {
+    return this.#call('POST', '/v1/deliveries/receive', how, options);
+  }
+
+  /** A result for each, in order. */
+  ackSeveral(deliveries: AckSeveral, options?: CallOptions): Promise<SettleResults> {
+    return this.#call('POST', '/v1/deliveries/ack', deliveries, options);
   }
 
   /** The live brokers of the store, and the store's id. */
