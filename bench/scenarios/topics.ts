@@ -16,7 +16,7 @@ async function run(trial: Trial, topics: number, busy: number, together = false)
       urls: rig.urls,
       subscriptions: names.slice(0, busy).map((topic) => ({ topic, group: 'pull' })),
       max: 200,
-      connections: busy === 1 || together ? 2 : 1,
+      connections: busy === 1 ? 2 : 1,
       together,
     });
     const shape = { bodyBytes: 256, topics: busy };

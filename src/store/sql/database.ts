@@ -41,6 +41,8 @@ export interface SqlDialect {
    * (and lock, or wait for) rows that were not asked for.
    */
   readonly byPrimaryKey: string;
+  /** From so many lanes on one UPDATE for all of them costs less than one for each. */
+  readonly lanesTogetherMin: number;
   /** Ends an INSERT so that an existing row with the same key is updated in the named columns from the given values. */
   onConflictUpdate(keyColumns: readonly string[], columns: readonly string[]): string;
   /** Ends an INSERT so that an existing row with the same key is left as it is. */

@@ -1,20 +1,15 @@
-import type { LaneCursor, NewDeadLetter, Settlement } from '../lane-store.js';
-import type { SqlDatabase, SqlValue, Statement } from './database.js';
-import { packGiven } from './lane-row.js';
+import type { NewDeadLetter, Settlement } from '../lane-store.js';
+import type { SqlDatabase, SqlSession, SqlValue, Statement } from './database.js';
 import { deleteRetries } from './delete-retries.js';
 import { MultiRowInsert } from './multi-row-insert.js';
 import { retryColumns, retryValues } from './retry-row.js';
+import { updateOne, updateTogether, type FencedUpdate } from './update-lanes.js';
 
 const retryKey = ['topic', 'consumer_group', 'shard', 'log_offset'];
 const retryReplaced = ['message_id', 'tag', 'key_hash', 'state', 'attempt', 'due_at', 'error', 'first_failed_at'];
 
 const deadLetterColumns =
   'id, topic, consumer_group, shard, log_offset, message_id, tag, key_hash, attempts, error, first_failed_at, died_at';
-
-interface FencedUpdate {
-  settlement: Settlement;
-  cursor: LaneCursor;
-}
 
 /**
  * Stores several subscriptions' settlements in one database transaction.
@@ -24,8 +19,8 @@ interface FencedUpdate {
  * is raised, and all lanes of a subscription change their epoch in one transaction; so either all lanes of a settlement
  * match or none does, and one that is fenced has changed nothing.
  *
- * With nothing but cursors the COMMIT goes in the same round trip: each UPDATE is fenced by itself and nothing else
- * hangs on its result. Otherwise retries and dead letters follow in a second one, for the settlements that matched.
+ * A few lanes with nothing but cursors go with their COMMIT in one round trip: each UPDATE is fenced by itself and nothing else
+ * hangs on its result. Otherwise retries and dead letters, and the COMMIT, follow in a second one, for the settlements that matched.
  */
 export async function settle(database: SqlDatabase, settlements: Settlement[]): Promise<('stored' | 'fenced')[]> {
   for (const settlement of settlements) requireLanes(settlement);
@@ -33,15 +28,15 @@ export async function settle(database: SqlDatabase, settlements: Settlement[]): 
     .flatMap((settlement) => settlement.cursors.map((cursor): FencedUpdate => ({ settlement, cursor })))
     .sort(byLane);
   if (updates.length === 0) return settlements.map(() => 'stored');
-  const cursorsOnly = settlements.every(hasOnlyCursors);
+  const together = updates.length >= database.dialect.lanesTogetherMin && areApart(updates);
+  const finishes = !together && settlements.every(hasOnlyCursors);
   return database.transaction(async (session) => {
-    const statements = updates.map(updateLane);
-    const results = await (cursorsOnly ? session.finish(...statements) : session.run(...statements));
+    const written = together
+      ? await updateTogether(database, session, updates)
+      : await updateEach(session, updates, finishes);
     const fenced = new Set<Settlement>();
-    updates.forEach(({ settlement }, index) => {
-      if (results[index]?.affectedRows !== 1) fenced.add(settlement);
-    });
-    if (!cursorsOnly) {
+    for (const update of updates) if (!written.has(update)) fenced.add(update.settlement);
+    if (!finishes) {
       const stored = settlements.filter((settlement) => !fenced.has(settlement));
       await session.finish(...entryStatements(database, stored));
     }
@@ -49,7 +44,19 @@ export async function settle(database: SqlDatabase, settlements: Settlement[]): 
   });
 }
 
-/** Whether it is written in one round trip, with its COMMIT. */
+/** Whether each is of another lane, where they are in key order: of two in one UPDATE the first would be written for both. */
+function areApart(updates: FencedUpdate[]): boolean {
+  return updates.every((update, index) => index === 0 || byLane(updates[index - 1]!, update) !== 0);
+}
+
+/** Answers those that matched their fence. */
+async function updateEach(session: SqlSession, updates: FencedUpdate[], finishes: boolean): Promise<Set<FencedUpdate>> {
+  const statements = updates.map(updateOne);
+  const results = await (finishes ? session.finish(...statements) : session.run(...statements));
+  return new Set(updates.filter((_, index) => results[index]?.affectedRows === 1));
+}
+
+/** Whether it may be written in one round trip, with its COMMIT. */
 export function hasOnlyCursors({ retriesPut, retriesDelete, deadLetters }: Settlement): boolean {
   return retriesPut.length + retriesDelete.length + deadLetters.length === 0;
 }
@@ -68,24 +75,6 @@ function byLane(a: FencedUpdate, b: FencedUpdate): number {
   if (a.settlement.topic !== b.settlement.topic) return a.settlement.topic < b.settlement.topic ? -1 : 1;
   if (a.settlement.group !== b.settlement.group) return a.settlement.group < b.settlement.group ? -1 : 1;
   return a.cursor.shard - b.cursor.shard;
-}
-
-function updateLane({ settlement, cursor }: FencedUpdate): Statement {
-  return {
-    sql: `UPDATE halfbox_lane SET settled_offset = ?, settled_above = ?, given = ?, last_write = ?
-      WHERE topic = ? AND consumer_group = ? AND shard = ? AND epoch = ? AND last_write < ?`,
-    params: [
-      cursor.settledOffset,
-      JSON.stringify(cursor.settledAbove),
-      packGiven(cursor.given),
-      settlement.write,
-      settlement.topic,
-      settlement.group,
-      cursor.shard,
-      settlement.epoch,
-      settlement.write,
-    ],
-  };
 }
 
 function entryStatements(database: SqlDatabase, settlements: Settlement[]): Statement[] {

@@ -5,6 +5,8 @@ export const sqliteDialect: SqlDialect = {
   name: 'sqlite',
   forUpdate: '',
   byPrimaryKey: '',
+  // A statement costs no round trip, and is prepared once for all numbers of lanes.
+  lanesTogetherMin: Infinity,
   onConflictUpdate(keyColumns, columns) {
     const assignments = columns.map((column) => `${column} = excluded.${column}`);
     return ` ON CONFLICT (${keyColumns.join(', ')}) DO UPDATE SET ${assignments.join(', ')}`;
