@@ -91,21 +91,24 @@ export class PullSeveral {
 
   /** Asks those that may have something, until some have. */
   async #take(watched: Watched[], notServed: SubscriptionName[], request: ReceiveRequest): Promise<Taken[]> {
-    const now = performance.now();
-    const asked = watched.filter(({ mayHave, askedAt }) => mayHave || now - askedAt >= askAgainMs);
+    const now = this.parts.clock.now();
+    // A call that does not wait is answered no less than one of a single subscription, which waits for what is being read.
+    const all = request.waitMs === 0;
+    const asked = watched.filter(({ mayHave, askedAt }) => all || mayHave || Math.abs(now - askedAt) >= askAgainMs);
     const taken: Taken[] = [];
     for (let from = 0; from < asked.length && taken.length === 0; from += request.max) {
       const some = asked.slice(from, from + request.max);
       const share = Math.floor(request.max / some.length);
       const answers = await Promise.allSettled(some.map((one) => this.#takeFrom(one, share, request.visibilityMs)));
-      const failed = answers.filter((answer) => answer.status === 'rejected');
-      if (failed.length === some.length) throw failed[0]!.reason;
+      const failures: unknown[] = [];
       answers.forEach((answer, index) => {
         if (answer.status === 'fulfilled') return taken.push(...answer.value);
+        const { topic, group, ended } = some[index]!.subscription;
+        if (!ended) failures.push(answer.reason);
         // It moved to another node, or fails for a reason of its own, which its own `receive` tells.
-        const { topic, group } = some[index]!.subscription;
         notServed.push({ topic, group });
       });
+      if (failures.length === some.length) throw failures[0];
     }
     return taken;
   }
@@ -114,7 +117,7 @@ export class PullSeveral {
     const { subscription } = watched;
     // Before it is asked: what becomes ready while it answers must not be missed.
     watched.mayHave = false;
-    watched.askedAt = performance.now();
+    watched.askedAt = this.parts.clock.now();
     try {
       const deliveries = await subscription.take(max, visibilityMs);
       // It may have more, for another call that waits.

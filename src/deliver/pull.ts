@@ -8,6 +8,8 @@ import { Receipts } from './receipts.js';
 
 /** What pull needs of an owned subscription. */
 export interface PulledSubscription extends OwnedSubscription {
+  /** Nothing can be taken or settled here any more: it was handed over, or is another node's. */
+  readonly ended: boolean;
   /** It is in use until then (epoch ms). */
   markUsed(until: number): void;
 }

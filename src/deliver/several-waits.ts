@@ -6,7 +6,7 @@ export interface Watched {
   readonly subscription: PulledSubscription;
   /** Something may have become ready since it was last found empty. */
   mayHave: boolean;
-  /** When it was last asked (monotonic ms). */
+  /** When it was last asked (epoch ms). */
   askedAt: number;
 }
 
