@@ -19,6 +19,8 @@ const expected: Record<string, Access> = {
   'POST /v1/subscriptions/:topic/:group/ack': ['consume'],
   'POST /v1/subscriptions/:topic/:group/nack': ['consume'],
   'POST /v1/subscriptions/:topic/:group/extend': ['consume'],
+  'POST /v1/deliveries/receive': ['consume'],
+  'POST /v1/deliveries/ack': ['consume'],
   'PUT /v1/subscriptions/:topic/:group': ['admin'],
   'GET /v1/subscriptions/:topic/:group': ['admin'],
   'DELETE /v1/subscriptions/:topic/:group': ['admin'],

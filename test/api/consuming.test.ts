@@ -64,6 +64,49 @@ describe('consuming by pull', () => {
     ]);
   });
 
+  it('receives from several subscriptions in one call, and acknowledges of them in one', async () => {
+    const topics = [await subscribe(), await subscribe(), await subscribe()];
+    const subscriptions = topics.map((topic) => ({ topic, group: 'g' }));
+    await send(topics[0]!, 'one', { two: 2 });
+    await send(topics[2]!, 'three');
+    const received: (Delivery & { topic: string; group: string })[] = [];
+    while (received.length < 3) {
+      const { status, body } = await broker.post('/v1/deliveries/receive', { subscriptions, max: 10, waitMs: 20_000 });
+      expect([status, body.notServed]).toEqual([200, []]);
+      received.push(...body.deliveries);
+    }
+    const told = received.map(({ topic, group, attempt, message }) => [topic, group, attempt, message.body]);
+    expect(told.sort()).toEqual([
+      [topics[0], 'g', 1, { two: 2 }],
+      [topics[0], 'g', 1, 'one'],
+      [topics[2], 'g', 1, 'three'],
+    ]);
+    const deliveries = received.map(({ topic, group, receipt }) => ({ topic, group, receipt }));
+    const acked = await broker.post('/v1/deliveries/ack', { deliveries });
+    expect(acked.body.results).toEqual(deliveries.map(({ receipt }) => ({ receipt, ok: true })));
+    const waiting = broker.post('/v1/deliveries/receive', { subscriptions, waitMs: 20_000 });
+    await send(topics[1]!, 'late');
+    expect((await waiting).body.deliveries).toMatchObject([{ topic: topics[1], message: { body: 'late' } }]);
+  });
+
+  it('refuses a call for several that names nothing, too much, or what it does not know', async () => {
+    const name = { topic: 'orders', group: 'g' };
+    const inputs: [path: string, body: object, field: string][] = [
+      ['receive', {}, 'subscriptions'],
+      ['receive', { subscriptions: [] }, 'subscriptions'],
+      ['receive', { subscriptions: Array.from({ length: 1_001 }, () => name) }, 'subscriptions'],
+      ['receive', { subscriptions: [name, { topic: 'a/b', group: 'g' }] }, 'subscriptions.1.topic'],
+      ['receive', { subscriptions: [name], max: 257 }, 'max'],
+      ['ack', { deliveries: [] }, 'deliveries'],
+      ['ack', { deliveries: [{ ...name, receipt: '' }] }, 'deliveries.0.receipt'],
+      ['ack', { deliveries: Array.from({ length: 257 }, () => ({ ...name, receipt: 'x' })) }, 'deliveries'],
+    ];
+    for (const [path, body, field] of inputs) {
+      const answer = await broker.post(`/v1/deliveries/${path}`, body);
+      expect([answer.status, answer.body.errors?.[0]?.path]).toEqual([400, field]);
+    }
+  });
+
   it('a nack comes again as the next attempt, after its own delay or that of the policy', async () => {
     const topic = await subscribe({ retry: { levelsMs: [0, 3_600_000] } });
     await send(topic, 1);

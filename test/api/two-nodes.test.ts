@@ -67,6 +67,41 @@ describe('two nodes', () => {
     expect(stale.body.results[0].problem.type).toBe('urn:halfbox:problem:receipt-expired');
   });
 
+  it('one call receives from those that its node has and names the others; one acknowledges of all', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'].map((group) => ({ topic: 'orders', group: `several-${group}` }));
+    for (const { group } of names) await call(nodes[0]!, 'PUT', `/v1/subscriptions/orders/${group}`, { mode: 'pull' });
+    for (const { group } of names) await sides(group);
+    await post(nodes[0]!, '/v1/messages', { topic: 'orders', body: 'é' });
+    const subscriptions = names;
+    const deliveries: { topic: string; group: string; receipt: string }[] = [];
+    for (const node of nodes) {
+      const own = names.filter(({ group }) => node.broker.relay.owned('orders', group));
+      expect(own.length).toBeGreaterThan(0);
+      const served = await eventually('all are read', async () => {
+        const { body } = await post(node, '/v1/deliveries/receive', { subscriptions, max: 256, waitMs: 20_000 });
+        const byGroup = (a: { group: string }, b: { group: string }) => (a.group < b.group ? -1 : 1);
+        expect(body.notServed.sort(byGroup)).toEqual(names.filter((name) => !own.includes(name)));
+        deliveries.push(...body.deliveries.map(({ topic, group, receipt }: never) => ({ topic, group, receipt })));
+        const groups = new Set(deliveries.map(({ group }) => group));
+        return own.every(({ group }) => groups.has(group)) ? own : undefined;
+      });
+      expect(served).toEqual(own);
+    }
+    expect(deliveries.map(({ group }) => group).sort()).toEqual(names.map(({ group }) => group));
+    const nobody = { topic: 'orders', group: 'nobody', receipt: deliveries[0]!.receipt };
+    const bad = { ...deliveries[0]!, receipt: 'nonsense' };
+    for (const [node, again] of nodes.map((node, index) => [node, index > 0] as const)) {
+      const { body } = await post(node, '/v1/deliveries/ack', { deliveries: [...deliveries, nobody, bad] });
+      const results: { receipt: string; ok?: true; problem?: { type: string; errors?: unknown } }[] = body.results;
+      expect(results.map(({ receipt }) => receipt)).toEqual([...deliveries, nobody, bad].map(({ receipt }) => receipt));
+      const types = results.map(({ ok, problem }) => ok ?? problem!.type.split(':').at(-1));
+      const all = deliveries.map(() => (again ? 'receipt-expired' : true));
+      expect(types).toEqual([...all, 'subscription-not-found', 'validation-failed']);
+      const path = `deliveries.${names.length + 1}.receipt`;
+      expect(results.at(-1)!.problem!.errors).toMatchObject([{ path }]);
+    }
+  });
+
   it('a refusal of the owner is passed back as it is', async () => {
     await call(nodes[0]!, 'PUT', '/v1/subscriptions/orders/queued', { mode: 'queue' });
     const { other } = await sides('queued');

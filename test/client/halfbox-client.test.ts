@@ -48,6 +48,23 @@ describe('HalfboxClient against a broker in this process', () => {
     expect(seen).toEqual(expect.arrayContaining([{ n: 1 }, { n: 2 }]));
   });
 
+  it('receives from several subscriptions, and acknowledges of them', async () => {
+    const subscriptions = ['stock', 'billing'].map((group) => ({ topic: 'orders', group }));
+    await client.putSubscription('orders', 'stock', { mode: 'pull' });
+    await client.receive('orders', 'stock', { waitMs: 0 });
+    await client.send([{ topic: 'orders', body: { n: 3 } }]);
+    const groups: string[] = [];
+    while (groups.length < 2) {
+      const { deliveries, notServed } = await client.receiveSeveral({ subscriptions, max: 10, waitMs: 5_000 });
+      expect(notServed).toEqual([]);
+      groups.push(...deliveries.map(({ group }) => group));
+      const receipts = deliveries.map(({ topic, group, receipt }) => ({ topic, group, receipt }));
+      const { results } = await client.ackSeveral({ deliveries: receipts });
+      expect(results).toEqual(receipts.map(({ receipt }) => ({ receipt, ok: true })));
+    }
+    expect(groups.sort()).toEqual(['billing', 'stock']);
+  });
+
   it('throws the problem of a refusal, and says when no answer came', async () => {
     await expect(client.rollback('t1')).rejects.toMatchObject({ code: 'transaction-already-committed', status: 409 });
     await expect(client.transaction('nobody')).rejects.toMatchObject({ code: 'transaction-not-found', status: 404 });
