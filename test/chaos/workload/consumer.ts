@@ -7,6 +7,7 @@ import { Journal } from '../journal.js';
 import { applicationDatabase } from './database.js';
 import { handle, type Delivered } from './handling.js';
 import { BrokerHttp } from './http.js';
+import { pullSeveral } from './pull-several.js';
 import { pull } from './pull.js';
 
 /** All consumers of the workload, in one process. Run by the scene. */
@@ -21,10 +22,11 @@ interface ConsumerOptions {
 const { urls, database, journal: path, pushPort, redisUrl } = JSON.parse(process.argv[2]!) as ConsumerOptions;
 const journal = new Journal<ConsumerEntry>(path, false);
 
-const pulled = ['orders/pull', 'orders/pull', 'orders/picky', 'copies/pull', 'copies/pull', 'brief/pull'] as const;
+const pulled = ['orders/pull', 'orders/picky', 'copies/pull', 'brief/pull'] as const;
 for (const subscription of pulled) {
   void pull(new BrokerHttp(urls), journal, subscription);
 }
+void pullSeveral(new BrokerHttp(urls), journal, pulled);
 
 /** Does each message once, in a database of its own. */
 const dataSource = await applicationDatabase(database);

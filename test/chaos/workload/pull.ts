@@ -3,7 +3,7 @@ import type { Journal } from '../journal.js';
 import { handle, type Delivered } from './handling.js';
 import type { BrokerHttp } from './http.js';
 
-interface Received {
+export interface Received {
   receipt: string;
   attempt: number;
   message: Delivered;
@@ -27,15 +27,26 @@ export async function pull(http: BrokerHttp, journal: Journal<ConsumerEntry>, gr
       continue;
     }
     const deliveries = answer.body.deliveries as Received[];
-    const ended = { ack: [] as Received[], nack: [] as Received[] };
-    await Promise.all(
-      deliveries.map(async (delivery) => {
-        const { message, attempt } = delivery;
-        ended[await handle(journal, group, { ...message, attempt, asked })].push(delivery);
-      }),
-    );
-    await Promise.all((['ack', 'nack'] as const).map((how) => tell(http, journal, group, how, ended[how])));
+    await handleAll(http, journal, group, asked, deliveries);
   }
+}
+
+/** Handles what was received of one subscription, and tells the broker how each ended. */
+export async function handleAll(
+  http: BrokerHttp,
+  journal: Journal<ConsumerEntry>,
+  group: SubscriptionName,
+  asked: number,
+  deliveries: Received[],
+): Promise<void> {
+  const ended = { ack: [] as Received[], nack: [] as Received[] };
+  await Promise.all(
+    deliveries.map(async (delivery) => {
+      const { message, attempt } = delivery;
+      ended[await handle(journal, group, { ...message, attempt, asked })].push(delivery);
+    }),
+  );
+  await Promise.all((['ack', 'nack'] as const).map((how) => tell(http, journal, group, how, ended[how])));
 }
 
 /** Once: where no answer comes, the visibility timeout decides. */
@@ -48,7 +59,14 @@ async function tell(
 ): Promise<void> {
   if (ended.length === 0) return;
   const receipts = ended.map(({ receipt }) => receipt);
-  const answer = await http.post(`/v1/subscriptions/${group}/${how}`, { receipts }).catch(() => undefined);
+  const [topic, name] = group.split('/');
+  // Both ways to acknowledge are used.
+  const together = how === 'ack' && receipts.length % 2 === 0;
+  const answer = await (
+    together
+      ? http.post('/v1/deliveries/ack', { deliveries: receipts.map((receipt) => ({ topic, group: name, receipt })) })
+      : http.post(`/v1/subscriptions/${group}/${how}`, { receipts })
+  ).catch(() => undefined);
   const results = answer?.status === 200 ? (answer.body as SettleAnswer).results : undefined;
   ended.forEach(({ message: { id }, attempt }, index) => {
     const result = results?.[index];
