@@ -1,7 +1,10 @@
-import type { Pull } from '../deliver/pull.js';
+import { Problem } from '../message/problem.js';
+import { eachLimited } from '../runtime/each-limited.js';
 import type { NodeAnswer } from './node-client.js';
 import type { OwnerRoute, RoutedRequest } from './owner-route.js';
 import type { ProblemJson } from './problem-json.js';
+import { problemOf } from './refusal.js';
+import type { Services } from './services.js';
 import { allRefused, settleResults, type SettleResult } from './settle-results.js';
 
 /** A delivery to acknowledge. */
@@ -20,33 +23,48 @@ interface Part {
   receipts: string[];
 }
 
+/** Subscriptions of other nodes, or of none, that are asked for at the same time. */
+const elsewhereAtOnce = 16;
+
 /**
  * Acknowledges deliveries of several subscriptions, each where it is owned: the parts of other nodes are passed on to them.
- * A part that fails has its problem as the result of each of its receipts.
+ * A part that fails has its problem as the result of each of its receipts; the others stand.
  */
 export class AckSeveral {
   constructor(
-    private readonly pull: Pick<Pull, 'ack'>,
+    private readonly services: Pick<Services, 'pull' | 'relay' | 'takeOverWaitMs' | 'logger'>,
     private readonly owners: OwnerRoute,
   ) {}
 
   /** A result for each delivery, in order. */
   async run(request: Pick<RoutedRequest, 'fromNode'>, deliveries: AckedDelivery[]): Promise<SettleResult[]> {
+    const { relay, logger, takeOverWaitMs } = this.services;
+    const deadline = performance.now() + takeOverWaitMs;
     const results: SettleResult[] = [];
-    await Promise.all(
-      partsOf(deliveries).map(async (part) => {
-        const ofPart = await this.#ack(request, part).catch((error: unknown) => allRefused(part.receipts, error));
-        part.indexes.forEach((index, at) => (results[index] = placed(ofPart[at]!, index)));
-      }),
-    );
+    const ack = async (part: Part): Promise<void> => {
+      const { indexes, receipts } = part;
+      const ended = this.#ack(request, part, deadline);
+      const ofPart = await ended.catch((error: unknown) => allRefused(receipts, problemOf(error, logger)));
+      indexes.forEach((index, at) => (results[index] = placed(ofPart[at]!, index)));
+    };
+    const parts = partsOf(deliveries);
+    const isHere = ({ topic, group }: Part): boolean => relay.owned(topic, group) !== null;
+    // Those of this node share a write.
+    const here = parts.filter(isHere).map(ack);
+    const elsewhere = parts.filter((part) => !isHere(part));
+    await Promise.all([...here, eachLimited(elsewhere, elsewhereAtOnce, ack)]);
     return results;
   }
 
-  async #ack({ fromNode }: Pick<RoutedRequest, 'fromNode'>, part: Part): Promise<SettleResult[]> {
+  async #ack({ fromNode }: Pick<RoutedRequest, 'fromNode'>, part: Part, deadline: number): Promise<SettleResult[]> {
     const { topic, group, receipts } = part;
+    if (performance.now() > deadline) {
+      const detail = `the owners of others did not answer in time: ${topic}/${group} was not asked`;
+      throw new Problem('unavailable', detail, { retryAfterMs: 1_000 });
+    }
     const request = { fromNode, url: `/v1/subscriptions/${topic}/${group}/ack`, body: { receipts } };
-    const routed = await this.owners.run(request, part, () => this.pull.ack(topic, group, receipts));
-    return routed.passedOn ? resultsOf(routed.passedOn, receipts) : settleResults(receipts, routed.here);
+    const routed = await this.owners.run(request, part, () => this.services.pull.ack(topic, group, receipts));
+    return routed.passedOn ? resultsOf(routed.passedOn, part) : settleResults(receipts, routed.here);
   }
 }
 
@@ -63,10 +81,21 @@ function partsOf(deliveries: AckedDelivery[]): Part[] {
 }
 
 /** What the owner answered: a result for each, or one problem for all. */
-function resultsOf({ status, text }: NodeAnswer, receipts: string[]): SettleResult[] {
-  const answer = JSON.parse(text) as { results: SettleResult[] } | ProblemJson;
-  if (status === 200 && 'results' in answer) return answer.results;
-  return receipts.map((receipt) => ({ receipt, problem: answer as ProblemJson }));
+function resultsOf({ status, text }: NodeAnswer, { topic, group, receipts }: Part): SettleResult[] {
+  const answer = parsed(text) as { results?: SettleResult[] } | undefined;
+  if (status === 200 && answer?.results?.length === receipts.length) return answer.results;
+  const problem = answer as ProblemJson | undefined;
+  if (status !== 200 && problem?.status === status) return receipts.map((receipt) => ({ receipt, problem }));
+  throw new Problem('unavailable', `the owner of ${topic}/${group} gave no answer that can be read`);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Something between the nodes answered for the owner.
+    return undefined;
+  }
 }
 
 /** Names the field as it is in this call. */

@@ -52,7 +52,7 @@ export class DeliveriesController {
     @Inject(SERVICES) private readonly services: Services,
     private readonly owners: OwnerRoute,
   ) {
-    this.#ackSeveral = new AckSeveral(services.pull, owners);
+    this.#ackSeveral = new AckSeveral(services, owners);
   }
 
   @HandlesDirectly(receiveDeliveries)

@@ -1,4 +1,4 @@
-import { Problem, type Outcome } from '../message/problem.js';
+import type { Outcome, Problem } from '../message/problem.js';
 import { problemJson, type ProblemJson } from './problem-json.js';
 
 /** How one receipt was settled, as callers read it. */
@@ -12,9 +12,8 @@ export function settleResults(receipts: string[], outcomes: Outcome<true>[]): Se
   });
 }
 
-/** All of them ended by one problem. Anything that is no problem is thrown again. */
-export function allRefused(receipts: string[], error: unknown): SettleResult[] {
-  if (!(error instanceof Problem)) throw error;
-  const problem = problemJson(error);
-  return receipts.map((receipt) => ({ receipt, problem }));
+/** All of them ended by one problem. */
+export function allRefused(receipts: string[], problem: Problem): SettleResult[] {
+  const json = problemJson(problem);
+  return receipts.map((receipt) => ({ receipt, problem: json }));
 }

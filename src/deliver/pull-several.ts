@@ -1,8 +1,10 @@
 import type { Clock } from '../message/clock.js';
-import { giveBack, keepWithin, type Taken } from './give-back.js';
+import type { Logger } from '../runtime/logger.js';
+import { AskRound, type TakenFrom } from './ask-round.js';
+import { giveBack, keepWithin } from './give-back.js';
 import type { PulledSubscription, ReceivedDelivery, ReceiveRequest } from './pull.js';
 import type { Receipts } from './receipts.js';
-import { SeveralWaits, type Watched } from './several-waits.js';
+import { isAskable, SeveralWaits, type Watched } from './several-waits.js';
 
 export interface SubscriptionName {
   topic: string;
@@ -23,35 +25,38 @@ export interface SeveralParts {
   /** The subscription where this node owns it. */
   owned(topic: string, group: string): PulledSubscription | null;
   clock: Clock;
+  logger: Logger;
   receipts: Receipts;
   /** Bytes of the bodies of one answer; one delivery is given whatever its size. */
   receiveBytesMax: number;
 }
 
-/** Calls that wait at most. */
-const waitingMax = 1_000;
+/** Subscriptions of all calls that wait, at most. */
+const waitingNamesMax = 200_000;
 
 /**
- * A subscription is asked at least so often, whatever it told: what it reads ahead, retries too, depends on being asked where the
- * node has read a lot.
+ * A subscription is asked at least so often while calls name it, whatever it told: what it reads ahead, retries too, depends on
+ * being asked where the node has read a lot.
  */
 const askAgainMs = 5_000;
 
 /** Receives from several subscriptions in one call, as a fetch of Kafka's protocol does from several partitions. */
 export class PullSeveral {
-  readonly #waits = new SeveralWaits(waitingMax);
-  #calls = 0;
+  readonly #waits = new SeveralWaits(waitingNamesMax, askAgainMs);
+  #served = 0;
 
   constructor(private readonly parts: SeveralParts) {}
 
   /**
-   * Up to `max` deliveries over all of them, in equal shares: at once where some are ready, else as soon as there are, else none
-   * after `waitMs`. Where some are not served it does not wait. `overloaded` beyond 1,000 calls that wait.
+   * Up to `max` deliveries over all of them, in equal shares, those first that were served least recently: at once where some are
+   * ready, else as soon as there are, else none after `waitMs`. Where some are not served it does not wait. Rejects only
+   * where all of them fail; `overloaded` where calls wait for 200,000 of them.
    * @param signal aborted when the caller has gone: what was taken for it is due again at once, no attempt counted
    */
   async receive(names: SubscriptionName[], request: ReceiveRequest, signal?: AbortSignal): Promise<ReceivedOfSeveral> {
     const { watched, notServed } = this.#split(names, request.waitMs);
-    const look = async (): Promise<Taken[] | null> => {
+    const look = async (): Promise<TakenFrom[] | null> => {
+      if (signal?.aborted === true) return null;
       const taken = await this.#take(watched, notServed, request);
       return taken.length > 0 || notServed.length > 0 ? taken : null;
     };
@@ -59,73 +64,78 @@ export class PullSeveral {
     if (taken === null && request.waitMs > 0 && signal?.aborted !== true) {
       taken = await this.#waits.wait(watched, request.waitMs, signal, look);
     }
-    taken ??= [];
-    if (signal?.aborted === true) {
-      await giveBack(taken);
-      return { deliveries: [], notServed };
-    }
-    const given = await keepWithin(this.parts.receiveBytesMax, taken);
-    const deliveries = given.map(({ subscription, delivery }) => {
-      const { topic, group } = subscription;
-      return { topic, group, receipt: this.parts.receipts.of(subscription, delivery), delivery };
-    });
-    return { deliveries, notServed };
+    return { deliveries: await this.#handOut(taken ?? [], signal), notServed };
   }
 
-  /** Those that can be asked here, each once and beginning with another one in each call, and the others. */
+  /** Those that can be asked here, each once, and the others. */
   #split(names: SubscriptionName[], waitMs: number): { watched: Watched[]; notServed: SubscriptionName[] } {
     const usedUntil = this.parts.clock.now() + waitMs;
-    const found = new Set<Watched>();
-    const notServed: SubscriptionName[] = [];
-    const first = (this.#calls += 1) % names.length;
-    for (let index = 0; index < names.length; index += 1) {
-      const { topic, group } = names[(first + index) % names.length]!;
+    const watched = new Set<Watched>();
+    const others = new Map<string, SubscriptionName>();
+    for (const { topic, group } of names) {
       const subscription = this.parts.owned(topic, group);
       if (subscription?.config.mode === 'pull') {
         subscription.markUsed(usedUntil);
-        found.add(this.#waits.watch(subscription));
-      } else notServed.push({ topic, group });
+        watched.add(this.#waits.watch(subscription));
+      } else others.set(`${topic}/${group}`, { topic, group });
     }
-    return { watched: [...found], notServed };
+    return { watched: [...watched], notServed: [...others.values()] };
   }
 
-  /** Asks those that may have something, until some have. */
-  async #take(watched: Watched[], notServed: SubscriptionName[], request: ReceiveRequest): Promise<Taken[]> {
+  /** Asks those that may have something, as many at a time as there may be deliveries, until some have. */
+  async #take(watched: Watched[], notServed: SubscriptionName[], request: ReceiveRequest): Promise<TakenFrom[]> {
+    const { max, visibilityMs, waitMs } = request;
     const now = this.parts.clock.now();
     // A call that does not wait is answered no less than one of a single subscription, which waits for what is being read.
-    const all = request.waitMs === 0;
-    const asked = watched.filter(({ mayHave, askedAt }) => all || mayHave || Math.abs(now - askedAt) >= askAgainMs);
-    const taken: Taken[] = [];
-    for (let from = 0; from < asked.length && taken.length === 0; from += request.max) {
-      const some = asked.slice(from, from + request.max);
-      const share = Math.floor(request.max / some.length);
-      const answers = await Promise.allSettled(some.map((one) => this.#takeFrom(one, share, request.visibilityMs)));
-      const failures: unknown[] = [];
-      answers.forEach((answer, index) => {
-        if (answer.status === 'fulfilled') return taken.push(...answer.value);
-        const { topic, group, ended } = some[index]!.subscription;
-        if (!ended) failures.push(answer.reason);
+    const isDue = (one: Watched): boolean =>
+      isAskable(one) || (!one.slow && (waitMs === 0 || Math.abs(now - one.askedAt) >= askAgainMs));
+    const due = watched.filter(isDue).sort((a, b) => a.servedAs - b.servedAs);
+    let failures = 0;
+    for (let from = 0; from < due.length; from += max) {
+      const some = due.slice(from, from + max);
+      const share = Math.floor(max / some.length);
+      const round = new AskRound(
+        (one) => this.#takeFrom(one, share, visibilityMs),
+        (late) => void giveBack(late, this.parts.logger),
+      );
+      const taken = await round.run(some, visibilityMs);
+      failures += round.failed.size;
+      for (const [{ subscription }, error] of round.failed) {
+        if (failures === watched.length && !subscription.ended) throw error;
         // It moved to another node, or fails for a reason of its own, which its own `receive` tells.
-        notServed.push({ topic, group });
-      });
-      if (failures.length === some.length) throw failures[0];
+        notServed.push({ topic: subscription.topic, group: subscription.group });
+      }
+      if (taken.length > 0) return taken;
     }
-    return taken;
+    return [];
   }
 
-  async #takeFrom(watched: Watched, max: number, visibilityMs: number): Promise<Taken[]> {
-    const { subscription } = watched;
-    // Before it is asked: what becomes ready while it answers must not be missed.
-    watched.mayHave = false;
+  async #takeFrom(watched: Watched, max: number, visibilityMs: number): Promise<TakenFrom[]> {
+    const { subscription, signals } = watched;
     watched.askedAt = this.parts.clock.now();
     try {
       const deliveries = await subscription.take(max, visibilityMs);
-      // It may have more, for another call that waits.
-      if (deliveries.length > 0) this.#waits.ready(watched);
-      return deliveries.map((delivery) => ({ subscription, delivery }));
-    } catch (error) {
-      watched.mayHave = true;
-      throw error;
+      // What became ready while it answered must not be missed.
+      if (deliveries.length === 0 && watched.signals === signals) watched.mayHave = false;
+      return deliveries.map((delivery) => ({ watched, subscription, delivery }));
+    } finally {
+      watched.slow = false;
+      // For another call that waits: it may have more, or is to be asked again.
+      if (watched.mayHave) this.#waits.wake(watched);
     }
+  }
+
+  async #handOut(taken: TakenFrom[], signal: AbortSignal | undefined): Promise<SeveralDelivery[]> {
+    const { logger, receipts, receiveBytesMax } = this.parts;
+    const gone = signal?.aborted === true;
+    // Where the lease was lost since it was taken, another node may have given out what comes after it.
+    const lost = taken.filter(({ subscription }) => gone || !subscription.holds);
+    if (lost.length > 0) await giveBack(lost, logger);
+    const held = lost.length === 0 ? taken : taken.filter((one) => !lost.includes(one));
+    return (await keepWithin(receiveBytesMax, held, logger)).map(({ watched, subscription, delivery }) => {
+      watched.servedAs = this.#served += 1;
+      const { topic, group } = subscription;
+      return { topic, group, receipt: receipts.of(subscription, delivery), delivery };
+    });
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../message/clock.js';
 import { Problem, type Outcome } from '../message/problem.js';
 import type { Delivery, DeliveryId, DeliveryResult, OwnedSubscription } from '../relay/owned-subscription.js';
+import { silentLogger, type Logger } from '../runtime/logger.js';
 import { giveBack, keepWithin } from './give-back.js';
 import { PullQueue } from './pull-queue.js';
 import { PullSeveral } from './pull-several.js';
@@ -60,8 +61,9 @@ export class Pull {
     private readonly owned: (topic: string, group: string) => PulledSubscription | null,
     private readonly clock: Clock,
     private readonly receiveBytesMax = receiveBytesMaxDefault,
+    private readonly logger: Logger = silentLogger,
   ) {
-    this.several = new PullSeveral({ owned, clock, receipts: this.#receipts, receiveBytesMax });
+    this.several = new PullSeveral({ owned, clock, logger, receipts: this.#receipts, receiveBytesMax });
   }
 
   /**
@@ -81,10 +83,10 @@ export class Pull {
     const deliveries = await this.#take(subscription, request, signal);
     const taken = deliveries.map((delivery) => ({ subscription, delivery }));
     if (signal?.aborted === true) {
-      await giveBack(taken);
+      await giveBack(taken, this.logger);
       return [];
     }
-    const given = await keepWithin(this.receiveBytesMax, taken);
+    const given = await keepWithin(this.receiveBytesMax, taken, this.logger);
     return given.map(({ delivery }) => ({ receipt: this.#receipts.of(subscription, delivery), delivery }));
   }
 

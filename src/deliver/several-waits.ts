@@ -6,112 +6,132 @@ export interface Watched {
   readonly subscription: PulledSubscription;
   /** Something may have become ready since it was last found empty. */
   mayHave: boolean;
+  /** How often it was told that it may. */
+  signals: number;
+  /** It was asked, and its answer is no longer waited for. */
+  slow: boolean;
   /** When it was last asked (epoch ms). */
   askedAt: number;
+  /** The higher, the later something of it was handed out; 0: never. */
+  servedAs: number;
+  /** The calls that wait for it, first come first. */
+  readonly waits: Set<SeveralWait>;
+}
+
+/** Whether it is worth asking now. */
+export function isAskable({ mayHave, slow }: Watched): boolean {
+  return mayHave && !slow;
 }
 
 /** One call that waits until one of its subscriptions may have something. */
 class SeveralWait {
-  readonly watched: ReadonlySet<Watched>;
   over = false;
-  /** Ends its sleep, where it sleeps. */
-  wake: () => void = () => undefined;
+  /** Ends its sleep; null while it is awake. */
+  wake: (() => void) | null = null;
 
-  constructor(watched: Iterable<Watched>) {
-    this.watched = new Set(watched);
+  async sleep(sleepMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.wake = resolve;
+      timer = setTimeout(resolve, sleepMs);
+    });
+    clearTimeout(timer);
+    this.wake = null;
   }
 
-  sleep(): Promise<void> {
-    return new Promise((resolve) => (this.wake = resolve));
-  }
-
-  get mayHave(): boolean {
-    for (const { mayHave } of this.watched) if (mayHave) return true;
-    return false;
+  end(): void {
+    this.over = true;
+    this.wake?.();
   }
 }
 
-/** Which subscriptions may have something, and the calls that wait for several of them: served first come, first served. */
+/** Which subscriptions may have something, and the calls that wait for several of them. */
 export class SeveralWaits {
   /** One listener for each subscription, as long as this node owns it. */
   readonly #watched = new WeakMap<PulledSubscription, Watched>();
-  readonly #sleeping = new Set<SeveralWait>();
-  #count = 0;
+  #names = 0;
 
-  /** @param waitingMax calls that wait at most */
-  constructor(private readonly waitingMax: number) {}
+  /**
+   * @param namesMax subscriptions of all calls that wait, at most
+   * @param sleepMs after so long a call that waits looks again, whatever it was told
+   */
+  constructor(
+    private readonly namesMax: number,
+    private readonly sleepMs: number,
+  ) {}
 
   watch(subscription: PulledSubscription): Watched {
     let watched = this.#watched.get(subscription);
     if (watched === undefined) {
-      const made: Watched = { subscription, mayHave: true, askedAt: -Infinity };
+      const never = { askedAt: -Infinity, servedAs: 0, signals: 0 };
+      const made: Watched = { subscription, mayHave: true, slow: false, ...never, waits: new Set() };
       watched = made;
       this.#watched.set(subscription, made);
-      subscription.onReady(() => this.ready(made));
+      subscription.onReady(() => this.#ready(made));
     }
     return watched;
   }
 
-  /** Something may have become ready: one of the calls that wait for it looks. */
-  ready(watched: Watched): void {
-    watched.mayHave = true;
-    for (const wait of this.#sleeping) {
-      if (!wait.watched.has(watched)) continue;
-      this.#sleeping.delete(wait);
-      return wait.wake();
+  /** The first of the calls that wait for it looks. */
+  wake(watched: Watched): void {
+    for (const wait of watched.waits) {
+      if (wait.wake === null) continue;
+      wait.wake();
+      // It is woken once; the next signal is for the next one.
+      wait.wake = null;
+      return;
     }
   }
 
   /**
    * Calls `look` whenever one of them may have something, until it answers; null after `waitMs`, or when the signal says so. A
-   * look that is under way when the time is over still counts. `overloaded` where too many calls wait.
+   * look that is under way when the time is over still counts. `overloaded` where too many wait.
    */
   async wait<Found>(
-    watched: Iterable<Watched>,
+    watched: Watched[],
     waitMs: number,
     signal: AbortSignal | undefined,
     look: () => Promise<Found | null>,
   ): Promise<Found | null> {
-    if (this.#count >= this.waitingMax) {
-      throw new Problem('overloaded', `${this.waitingMax} calls wait for several subscriptions`, {
-        retryAfterMs: 1_000,
-      });
+    if (this.#names + watched.length > this.namesMax) {
+      const detail = `calls wait for ${this.#names} subscriptions, and ${this.namesMax} are the most`;
+      throw new Problem('overloaded', detail, { retryAfterMs: 1_000 });
     }
-    const wait = new SeveralWait(watched);
-    const end = (): void => {
-      wait.over = true;
-      wait.wake();
-    };
+    const wait = new SeveralWait();
+    const end = (): void => wait.end();
     const timer = setTimeout(end, waitMs);
     signal?.addEventListener('abort', end);
-    this.#count += 1;
+    this.#names += watched.length;
+    for (const { waits } of watched) waits.add(wait);
     try {
-      return await this.#looked(wait, look);
+      return await this.#looked(wait, watched, look);
     } finally {
-      this.#count -= 1;
+      this.#names -= watched.length;
+      for (const { waits } of watched) waits.delete(wait);
       clearTimeout(timer);
       signal?.removeEventListener('abort', end);
-      this.#passOn(wait);
+      // What may be there and was not taken is for others that wait.
+      for (const one of watched) if (isAskable(one)) this.wake(one);
     }
   }
 
-  async #looked<Found>(wait: SeveralWait, look: () => Promise<Found | null>): Promise<Found | null> {
+  #ready(watched: Watched): void {
+    watched.mayHave = true;
+    watched.signals += 1;
+    this.wake(watched);
+  }
+
+  async #looked<Found>(
+    wait: SeveralWait,
+    watched: Watched[],
+    look: () => Promise<Found | null>,
+  ): Promise<Found | null> {
     for (;;) {
       // What became ready during the last look woke nobody here.
-      if (!wait.over && !wait.mayHave) {
-        this.#sleeping.add(wait);
-        await wait.sleep();
-        this.#sleeping.delete(wait);
-      }
-      if (wait.over && !wait.mayHave) return null;
+      if (!wait.over && !watched.some(isAskable)) await wait.sleep(this.sleepMs);
+      if (wait.over && !watched.some(isAskable)) return null;
       const found = await look();
       if (found !== null || wait.over) return found;
     }
-  }
-
-  /** What it was woken for and did not take is for the next one. */
-  #passOn(wait: SeveralWait): void {
-    if (this.#sleeping.size === 0) return;
-    for (const watched of wait.watched) if (watched.mayHave) this.ready(watched);
   }
 }

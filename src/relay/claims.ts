@@ -139,6 +139,8 @@ export class Claims {
     this.parts.logger.error({ topic, group, count: missing.length, ids }, 'messages have no body in the store');
     try {
       await this.outcomes.buryMissing(missing.filter(({ phase }) => phase === 'given'));
+      // Whoever got nothing because of these has not heard of what is behind them.
+      this.wakeAt(this.parts.clock.now());
     } catch (error) {
       // Their claims run out, and they are found missing again: nothing is lost, and the others are delivered.
       this.parts.logger.warn({ err: error, topic, group }, 'could not bury messages without a body');

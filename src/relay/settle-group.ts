@@ -7,7 +7,7 @@ export interface SettlementSource {
   /** What to write now. */
   begin(): Settlement;
   stored(): void;
-  /** The epoch is an older one: another owner has the subscription. Nothing was written. */
+  /** The epoch is an older one: another owner has the subscription. Nothing was written, or just before that one came. */
   fenced(): void;
   /** Nothing was written, as far as is known. */
   failed(error: unknown): void;

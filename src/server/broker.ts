@@ -73,7 +73,8 @@ export class Broker {
     this.relay = this.#makeRelay();
     this.relay.events.on('removed', ({ topic, group }) => this.#removeQueue(topic, group));
     this.schedule = new ScheduleLoop(store.schedule, this.relay, this.clock, logger);
-    this.pull = new Pull((topic, group) => this.relay.owned(topic, group), this.clock, settings.receiveBytesMax);
+    const owned = (topic: string, group: string) => this.relay.owned(topic, group);
+    this.pull = new Pull(owned, this.clock, settings.receiveBytesMax, logger);
     const onOpened = (producer: string) => this.checks.revive(producer);
     this.streams = producerStreams(settings, store, { nodeId: this.id, clock: this.clock, logger, onOpened });
     this.checks = this.#makeChecks();

@@ -118,6 +118,9 @@ export interface LaneStore {
     after: string | undefined,
     limit: number,
   ): Promise<{ keyHash: string; shard: number; offset: number; state: RetryState | 'dead' }[]>;
-  /** Stores several subscriptions' settlements in one database transaction; `fenced` where the epoch is no longer the owner's. */
+  /**
+   * Stores several subscriptions' settlements in one database transaction; `fenced` where the epoch is no longer the owner's: nothing
+   * was stored then, but where another owner came just after it was (as when the answer was lost).
+   */
   settle(settlements: Settlement[], now: number): Promise<('stored' | 'fenced')[]>;
 }

@@ -37,8 +37,11 @@ describe('pull from several subscriptions', () => {
 
   const namesOf = (of: Scene[]) => of.map(({ topic, group }) => ({ topic, group }));
 
-  const receive = (of: Scene[], { max = 10, waitMs = 0, by = pull }, signal?: AbortSignal) =>
-    by.several.receive(namesOf(of), { max, visibilityMs: 30_000, waitMs }, signal);
+  const receive = (
+    of: Scene[],
+    { max = 10, waitMs = 0, visibilityMs = 30_000, by = pull },
+    signal?: AbortSignal,
+  ): Promise<ReceivedOfSeveral> => by.several.receive(namesOf(of), { max, visibilityMs, waitMs }, signal);
 
   /** `index of the subscription:message`, sorted. */
   const told = (of: Scene[], { deliveries }: ReceivedOfSeveral): string[] =>
@@ -247,14 +250,102 @@ describe('pull from several subscriptions', () => {
     expect(told(of, await receive(of, { waitMs: 1, by: silent }))).toEqual(['0:1']);
   });
 
-  test('more calls than may wait are refused', async () => {
-    const of = await scenes(1);
-    const callers = Array.from({ length: 1_000 }, () => new AbortController());
-    const waits = callers.map((gone) => receive(of, { waitMs: 20_000 }, gone.signal));
+  /** Of which nothing can be taken. */
+  const broken = (topic: string): Pull =>
+    changed((owned) =>
+      owned.topic === topic ? () => Promise.reject(new Error('its row cannot be read')) : owned.take.bind(owned),
+    );
+
+  test('one whose store fails keeps none of the others waiting, however few a call may receive', async () => {
+    const of = await scenes(2, ['1', '2', '3']);
+    const by = broken(of[0]!.topic);
+    const heard: string[] = [];
+    for (let call = 0; call < 6; call += 1) heard.push(...told(of, await receive(of, { max: 1, by, waitMs: 20_000 })));
+    expect(heard).toEqual(['1:1', '1:2', '1:3']);
+  });
+
+  test('one whose store fails is named by each call, also while the others have nothing', async () => {
+    const of = await scenes(2);
+    const by = broken(of[0]!.topic);
+    for (let call = 0; call < 3; call += 1) {
+      expect(await receive(of, { by, waitMs: 20_000 })).toEqual({ deliveries: [], notServed: [namesOf(of)[0]] });
+    }
+  });
+
+  test('where what is beyond the bytes cannot be given back, the rest is handed out', async () => {
+    const of = await scenes(3, ['1', '2']);
+    const known = new Map<PulledSubscription, PulledSubscription>();
+    const small = new Pull(
+      (topic, group) => {
+        const owned = node.owned(topic, group)!;
+        const away = { settle: () => Promise.reject(new Error('the store is away')) };
+        const get = (target: PulledSubscription, name: string | symbol): unknown => {
+          const value: unknown = Reflect.get(name in away ? away : target, name, target);
+          return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+        };
+        if (!known.has(owned)) known.set(owned, new Proxy(owned, { get }));
+        return known.get(owned)!;
+      },
+      world.clock,
+      4,
+    );
+    expect((await receive(of, { by: small })).deliveries).toHaveLength(2);
+  });
+
+  test('one that hangs does not hold up the others, is not asked again meanwhile, and what it gives late is given back', async () => {
+    const of = await scenes(2, ['1']);
+    let release!: () => void;
+    const hanging = new Promise<void>((resolve) => (release = resolve));
+    let asked = 0;
+    const slow = changed((owned) => async (max, claimMs) => {
+      if (owned.topic === of[1]!.topic && (asked += 1) > 0) await hanging;
+      return owned.take(max, claimMs);
+    });
+    expect(told(of, await receive(of, { by: slow, visibilityMs: 1_000 }))).toEqual(['0:1']);
+    expect(told(of, await receive(of, { by: slow, visibilityMs: 1_000 }))).toEqual([]);
+    expect(asked).toBe(1);
+    const waiting = receive(of, { by: slow, waitMs: 20_000 });
+    release();
+    const received = await waiting;
+    expect(told(of, received)).toEqual(['1:1']);
+    expect(received.deliveries[0]!.delivery.attempt).toBe(1);
+  });
+
+  test('each has its turn, whoever else asks in between', async () => {
+    const names = Array.from({ length: 10 }, (_, index) => String(index));
+    const [of, others] = [await scenes(2, names), await scenes(2, names)];
+    const heard: string[] = [];
+    for (let call = 0; call < 4; call += 1) {
+      heard.push(...told(of, await receive(of, { max: 1 })));
+      await receive(others, { max: 1 });
+    }
+    expect(heard.sort()).toEqual(['0:0', '0:1', '1:0', '1:1']);
+  });
+
+  test('a call that waits hears of what is behind a message whose body is gone', async () => {
+    const made = await scene(['1', '2']);
+    await world.opened.database.transaction(async (session) => {
+      await session.finish({ sql: 'DELETE FROM halfbox_message WHERE id = ?', params: [`${made.topic}:1`] });
+    });
+    const waiting = receive([made], { max: 1, waitMs: 20_000 });
+    const relay = node.owned(made.topic, made.group)!;
+    await until('the first is buried', () => relay.inFlightCount === 0 && relay.work.ready === 1);
     await node.runOnce(world.clock.now());
-    await expect(receive(of, { waitMs: 20_000 })).rejects.toMatchObject({ slug: 'overloaded' });
-    for (const gone of callers) gone.abort();
-    await Promise.all(waits);
-    expect((await receive(of, { waitMs: 1 })).deliveries).toEqual([]);
+    expect(told([made], await waiting)).toEqual(['0:2']);
+  });
+
+  test('a call that waits is woken when another one could not take what is there', async () => {
+    const made = await scene(['1']);
+    await until('it was read', () => node.owned(made.topic, made.group)!.work.ready === 1);
+    let fail: (() => void) | undefined;
+    const by = changed((owned) => (max, claimMs) => {
+      if (fail !== undefined) return owned.take(max, claimMs);
+      return new Promise((_, reject) => (fail = () => reject(new Error('its row cannot be read'))));
+    });
+    const first = receive([made], { by, waitMs: 20_000 });
+    const second = receive([made], { by, waitMs: 20_000 });
+    fail!();
+    await expect(first).rejects.toThrow('its row cannot be read');
+    expect(told([made], await second)).toEqual(['0:1']);
   });
 });

@@ -1,9 +1,9 @@
 import type { NewDeadLetter, Settlement } from '../lane-store.js';
-import type { SqlDatabase, SqlSession, SqlValue, Statement } from './database.js';
+import type { SqlDatabase, SqlResult, SqlValue, Statement } from './database.js';
 import { deleteRetries } from './delete-retries.js';
 import { MultiRowInsert } from './multi-row-insert.js';
 import { retryColumns, retryValues } from './retry-row.js';
-import { updateOne, updateTogether, type FencedUpdate } from './update-lanes.js';
+import { nameOf, nameOfRow, updateOne, updateTogether, type FencedUpdate, type UpdateSet } from './update-lanes.js';
 
 const retryKey = ['topic', 'consumer_group', 'shard', 'log_offset'];
 const retryReplaced = ['message_id', 'tag', 'key_hash', 'state', 'attempt', 'due_at', 'error', 'first_failed_at'];
@@ -19,8 +19,8 @@ const deadLetterColumns =
  * is raised, and all lanes of a subscription change their epoch in one transaction; so either all lanes of a settlement
  * match or none does, and one that is fenced has changed nothing.
  *
- * A few lanes with nothing but cursors go with their COMMIT in one round trip: each UPDATE is fenced by itself and nothing else
- * hangs on its result. Otherwise retries and dead letters, and the COMMIT, follow in a second one, for the settlements that matched.
+ * With nothing but cursors the COMMIT goes in the same round trip: each lane is fenced by itself and nothing else
+ * hangs on its result. Otherwise retries and dead letters follow in a second one, for the settlements that matched.
  */
 export async function settle(database: SqlDatabase, settlements: Settlement[]): Promise<('stored' | 'fenced')[]> {
   for (const settlement of settlements) requireLanes(settlement);
@@ -29,19 +29,49 @@ export async function settle(database: SqlDatabase, settlements: Settlement[]): 
     .sort(byLane);
   if (updates.length === 0) return settlements.map(() => 'stored');
   const together = updates.length >= database.dialect.lanesTogetherMin && areApart(updates);
-  const finishes = !together && settlements.every(hasOnlyCursors);
+  const sets = together ? updateTogether(database, updates) : updates.map(updateOne);
+  const fenced = settlements.every(hasOnlyCursors)
+    ? await writeCursors(database, sets)
+    : await writeWithEntries(database, sets, settlements);
+  return settlements.map((settlement) => (fenced.has(settlement) ? 'fenced' : 'stored'));
+}
+
+/** Answers those that were fenced. Which of a set those are is read after the COMMIT: one that was taken over since counts as fenced. */
+async function writeCursors(database: SqlDatabase, sets: UpdateSet[]): Promise<Set<Settlement>> {
+  const results = await database.transaction((session) => session.finish(...sets.map(({ update }) => update)));
+  return fencedOf(sets, results, (reads) => database.read(...reads));
+}
+
+async function writeWithEntries(
+  database: SqlDatabase,
+  sets: UpdateSet[],
+  settlements: Settlement[],
+): Promise<Set<Settlement>> {
   return database.transaction(async (session) => {
-    const written = together
-      ? await updateTogether(database, session, updates)
-      : await updateEach(session, updates, finishes);
-    const fenced = new Set<Settlement>();
-    for (const update of updates) if (!written.has(update)) fenced.add(update.settlement);
-    if (!finishes) {
-      const stored = settlements.filter((settlement) => !fenced.has(settlement));
-      await session.finish(...entryStatements(database, stored));
-    }
-    return settlements.map((settlement) => (fenced.has(settlement) ? 'fenced' : 'stored'));
+    const results = await session.run(...sets.map(({ update }) => update));
+    const fenced = await fencedOf(sets, results, (reads) => session.run(...reads));
+    const stored = settlements.filter((settlement) => !fenced.has(settlement));
+    await session.finish(...entryStatements(database, stored));
+    return fenced;
   });
+}
+
+/** The settlements of which a lane did not match. */
+async function fencedOf(
+  sets: UpdateSet[],
+  results: SqlResult[],
+  read: (statements: Statement[]) => Promise<SqlResult[]>,
+): Promise<Set<Settlement>> {
+  const missed = sets.filter(({ lanes }, index) => results[index]!.affectedRows !== lanes.length);
+  const fenced = new Set(missed.filter(({ lanes }) => lanes.length === 1).map(({ lanes }) => lanes[0]!.settlement));
+  const several = missed.filter(({ lanes }) => lanes.length > 1);
+  if (several.length === 0) return fenced;
+  const found = await read(several.map((set) => set.readWritten()));
+  several.forEach(({ lanes }, index) => {
+    const written = new Set(found[index]!.rows.map(nameOfRow));
+    for (const { settlement, cursor } of lanes) if (!written.has(nameOf(settlement, cursor))) fenced.add(settlement);
+  });
+  return fenced;
 }
 
 /** Whether each is of another lane, where they are in key order: of two in one UPDATE the first would be written for both. */
@@ -49,14 +79,7 @@ function areApart(updates: FencedUpdate[]): boolean {
   return updates.every((update, index) => index === 0 || byLane(updates[index - 1]!, update) !== 0);
 }
 
-/** Answers those that matched their fence. */
-async function updateEach(session: SqlSession, updates: FencedUpdate[], finishes: boolean): Promise<Set<FencedUpdate>> {
-  const statements = updates.map(updateOne);
-  const results = await (finishes ? session.finish(...statements) : session.run(...statements));
-  return new Set(updates.filter((_, index) => results[index]?.affectedRows === 1));
-}
-
-/** Whether it may be written in one round trip, with its COMMIT. */
+/** Whether it is written in one round trip, with its COMMIT. */
 export function hasOnlyCursors({ retriesPut, retriesDelete, deadLetters }: Settlement): boolean {
   return retriesPut.length + retriesDelete.length + deadLetters.length === 0;
 }

@@ -1,11 +1,19 @@
 import type { LaneCursor, Settlement } from '../lane-store.js';
-import type { SqlDatabase, SqlRow, SqlSession, SqlValue, Statement } from './database.js';
+import type { SqlDatabase, SqlRow, SqlValue, Statement } from './database.js';
 import { packGiven } from './lane-row.js';
 
 /** A lane to be written, under the fence of its settlement. */
 export interface FencedUpdate {
   settlement: Settlement;
   cursor: LaneCursor;
+}
+
+/** Lanes that one statement writes: as many rows match as there are lanes, or some are fenced. */
+export interface UpdateSet {
+  lanes: FencedUpdate[];
+  update: Statement;
+  /** Reads topic, group and shard of those that it has written, within its database transaction or after it. */
+  readWritten(): Statement;
 }
 
 /** Lanes of one UPDATE at most: what each costs grows with their number. */
@@ -17,113 +25,83 @@ const isLane = 'topic = ? AND consumer_group = ? AND shard = ?';
 /** Names have no slash. */
 const laneName = `CONCAT_WS('/', topic, consumer_group, shard)`;
 
-/** One UPDATE, fenced by itself: its one row matches, or the lane is fenced. */
-export function updateOne({ settlement, cursor }: FencedUpdate): Statement {
-  return {
-    sql: `UPDATE halfbox_lane SET settled_offset = ?, settled_above = ?, given = ?, last_write = ?
-      WHERE ${isLane} AND epoch = ? AND last_write < ?`,
-    params: [
-      cursor.settledOffset,
-      JSON.stringify(cursor.settledAbove),
-      packGiven(cursor.given),
-      settlement.write,
-      settlement.topic,
-      settlement.group,
-      cursor.shard,
-      settlement.epoch,
-      settlement.write,
-    ],
-  };
-}
-
 /** What is written of one lane. */
-interface LaneValues {
-  update: FencedUpdate;
+interface LaneValues extends FencedUpdate {
   name: string;
   above: string;
   given: string;
 }
 
-/**
- * Writes many lanes by few UPDATEs: half of the work of one each, in the server and here. They are given in key order, and the
- * server finds and locks them in that order. Answers those that matched their fence; the others are as they were.
- */
-export async function updateTogether(
-  { dialect, statementBytesMax }: SqlDatabase,
-  session: SqlSession,
-  updates: FencedUpdate[],
-): Promise<Set<FencedUpdate>> {
-  const sets = setsOf(updates, statementBytesMax);
-  const results = await session.run(...sets.map((lanes) => updateSet(dialect.byPrimaryKey, lanes)));
-  const missed = sets.filter((lanes, index) => results[index]!.affectedRows !== lanes.length);
-  const written = new Set(updates);
-  if (missed.length === 0) return written;
-  // Within the same database transaction: what matched is locked, and shows its write.
-  const found = await session.run(...missed.map((lanes) => readWritten(dialect.byPrimaryKey, lanes)));
-  missed.forEach((lanes, index) => {
-    const names = new Set(found[index]!.rows.map(nameOfRow));
-    for (const { update, name } of lanes) if (!names.has(name)) written.delete(update);
-  });
-  return written;
+export function updateOne({ settlement, cursor }: FencedUpdate): UpdateSet {
+  return updateSet('', [valuesOf({ settlement, cursor })]);
 }
 
-function setsOf(updates: FencedUpdate[], bytesMax: number): LaneValues[][] {
+/**
+ * Many lanes by few UPDATEs: half of the work of one each, in the server and here. They are given in key order, and the server
+ * finds and locks them in that order.
+ */
+export function updateTogether({ dialect, statementBytesMax }: SqlDatabase, updates: FencedUpdate[]): UpdateSet[] {
   const sets: LaneValues[][] = [];
   let bytes = Infinity;
-  for (const update of updates) {
-    const { settlement, cursor } = update;
-    const above = JSON.stringify(cursor.settledAbove);
-    const given = packGiven(cursor.given);
-    const size = bytesOfLane + above.length + given.length;
-    if (bytes + size > bytesMax || sets.at(-1)!.length >= lanesTogetherMax) {
+  for (const lane of updates.map(valuesOf)) {
+    const size = bytesOfLane + lane.above.length + lane.given.length;
+    if (bytes + size > statementBytesMax || sets.at(-1)!.length >= lanesTogetherMax) {
       sets.push([]);
       bytes = 0;
     }
     bytes += size;
-    sets.at(-1)!.push({ update, name: `${settlement.topic}/${settlement.group}/${cursor.shard}`, above, given });
+    sets.at(-1)!.push(lane);
   }
-  return sets;
+  return sets.map((lanes) => updateSet(dialect.byPrimaryKey, lanes));
 }
 
-function updateSet(byPrimaryKey: string, lanes: LaneValues[]): Statement {
-  const columns: [name: string, valueOf: (lane: LaneValues) => SqlValue][] = [
-    ['settled_offset', ({ update }) => update.cursor.settledOffset],
-    ['settled_above', ({ above }) => above],
-    ['given', ({ given }) => given],
-    ['last_write', ({ update }) => update.settlement.write],
-  ];
-  const params: SqlValue[] = [];
+/** Names a lane as {@link nameOfRow} does. */
+export function nameOf({ topic, group }: Settlement, { shard }: LaneCursor): string {
+  return `${topic}/${group}/${shard}`;
+}
+
+export function nameOfRow(row: SqlRow): string {
+  return `${row['topic']}/${row['consumer_group']}/${row['shard']}`;
+}
+
+function valuesOf({ settlement, cursor }: FencedUpdate): LaneValues {
+  const above = JSON.stringify(cursor.settledAbove);
+  return { settlement, cursor, name: nameOf(settlement, cursor), above, given: packGiven(cursor.given) };
+}
+
+const columns: [name: string, valueOf: (lane: LaneValues) => SqlValue][] = [
+  ['settled_offset', ({ cursor }) => cursor.settledOffset],
+  ['settled_above', ({ above }) => above],
+  ['given', ({ given }) => given],
+  ['last_write', ({ settlement }) => settlement.write],
+];
+
+function updateSet(byPrimaryKey: string, lanes: LaneValues[]): UpdateSet {
+  const assigned: SqlValue[] = [];
   const assignments = columns.map(([column, valueOf]) => {
-    const [first] = lanes;
-    if (lanes.every((lane) => valueOf(lane) === valueOf(first!))) {
-      params.push(valueOf(first!));
+    const value = valueOf(lanes[0]!);
+    if (lanes.every((lane) => valueOf(lane) === value)) {
+      assigned.push(value);
       return `${column} = ?`;
     }
-    for (const lane of lanes) params.push(lane.name, valueOf(lane));
+    for (const lane of lanes) assigned.push(lane.name, valueOf(lane));
     return `${column} = CASE ${laneName}${' WHEN ? THEN ?'.repeat(lanes.length)} END`;
   });
-  const fences = lanes.map(({ update }) => {
-    params.push(...keyOf(update), update.settlement.epoch, update.settlement.write);
-    return `(${isLane} AND epoch = ? AND last_write < ?)`;
+  const where = (isFenced: string): string => lanes.map(() => `(${isLane} AND ${isFenced})`).join(' OR ');
+  const fences = lanes.flatMap(({ settlement, cursor }): SqlValue[] => {
+    return [settlement.topic, settlement.group, cursor.shard, settlement.epoch, settlement.write];
   });
+  const set = assignments.join(', ');
   return {
-    sql: `UPDATE halfbox_lane${byPrimaryKey} SET ${assignments.join(', ')} WHERE ${fences.join(' OR ')}`,
-    params,
+    lanes,
+    update: {
+      sql: `UPDATE halfbox_lane${byPrimaryKey} SET ${set} WHERE ${where('epoch = ? AND last_write < ?')}`,
+      params: [...assigned, ...fences],
+    },
+    readWritten: () => ({
+      sql: `SELECT topic, consumer_group, shard FROM halfbox_lane${byPrimaryKey}
+        WHERE ${where('epoch = ? AND last_write = ?')}`,
+      params: fences,
+    }),
   };
-}
-
-function readWritten(byPrimaryKey: string, lanes: LaneValues[]): Statement {
-  const wanted = lanes.map(() => `(${isLane} AND epoch = ? AND last_write = ?)`);
-  return {
-    sql: `SELECT topic, consumer_group, shard FROM halfbox_lane${byPrimaryKey} WHERE ${wanted.join(' OR ')}`,
-    params: lanes.flatMap(({ update }) => [...keyOf(update), update.settlement.epoch, update.settlement.write]),
-  };
-}
-
-function keyOf({ settlement, cursor }: FencedUpdate): SqlValue[] {
-  return [settlement.topic, settlement.group, cursor.shard];
-}
-
-function nameOfRow(row: SqlRow): string {
-  return `${row.topic}/${row.consumer_group}/${row.shard}`;
 }

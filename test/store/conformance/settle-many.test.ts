@@ -107,7 +107,10 @@ describeConformance('LaneStore with many settlements at once', (open) => {
       ]);
       for (const [index, { cursors }] of claims.entries()) {
         const isStored = outcomes[index] === 'stored';
-        expect(cursors.map(({ settledOffset }) => settledOffset >= round)).toEqual([isStored, isStored]);
+        expect(cursors.map(({ shard, settledOffset }) => settledOffset === round + shard)).toEqual([
+          isStored,
+          isStored,
+        ]);
         const retries = await lanes.dueRetries(owned[index]!.topic, group, 9_999, 1_000);
         expect(retries.some(({ offset }) => offset === round)).toBe(isStored);
       }
