@@ -1,6 +1,6 @@
 import { Controller, Inject } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { ReceivedDelivery } from '../deliver/pull.js';
+import type { ReceivedDelivery } from '../deliver/pulled-subscription.js';
 import type { SeveralDelivery } from '../deliver/pull-several.js';
 import { messageText } from '../message/message-json.js';
 import { Problem, type Outcome } from '../message/problem.js';

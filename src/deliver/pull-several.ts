@@ -2,7 +2,7 @@ import type { Clock } from '../message/clock.js';
 import type { Logger } from '../runtime/logger.js';
 import { AskRound, type TakenFrom } from './ask-round.js';
 import { giveBack, keepWithin } from './give-back.js';
-import type { PulledSubscription, ReceivedDelivery, ReceiveRequest } from './pull.js';
+import type { PulledSubscription, ReceivedDelivery, ReceiveRequest } from './pulled-subscription.js';
 import type { Receipts } from './receipts.js';
 import { isAskable, SeveralWaits, type Watched } from './several-waits.js';
 

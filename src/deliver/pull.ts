@@ -1,33 +1,12 @@
 import type { Clock } from '../message/clock.js';
 import { Problem, type Outcome } from '../message/problem.js';
-import type { Delivery, DeliveryId, DeliveryResult, OwnedSubscription } from '../relay/owned-subscription.js';
+import type { Delivery, DeliveryId, DeliveryResult } from '../relay/owned-subscription.js';
 import { silentLogger, type Logger } from '../runtime/logger.js';
 import { giveBack, keepWithin } from './give-back.js';
 import { PullQueue } from './pull-queue.js';
 import { PullSeveral } from './pull-several.js';
+import type { PulledSubscription, ReceivedDelivery, ReceiveRequest } from './pulled-subscription.js';
 import { Receipts } from './receipts.js';
-
-/** What pull needs of an owned subscription. */
-export interface PulledSubscription extends OwnedSubscription {
-  /** Nothing can be taken or settled here any more: it was handed over, or is another node's. */
-  readonly ended: boolean;
-  /** It is in use until then (epoch ms). */
-  markUsed(until: number): void;
-}
-
-export interface ReceiveRequest {
-  /** 1..256 */
-  max: number;
-  visibilityMs: number;
-  /** How long to wait for a first delivery; 0: not at all. */
-  waitMs: number;
-}
-
-/** A delivery as a pulling consumer gets it. */
-export interface ReceivedDelivery {
-  receipt: string;
-  delivery: Delivery;
-}
 
 /** What a consumer says about a delivery that it did not handle. */
 export interface PullFailure {

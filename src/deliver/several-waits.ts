@@ -1,5 +1,5 @@
 import { Problem } from '../message/problem.js';
-import type { PulledSubscription } from './pull.js';
+import type { PulledSubscription } from './pulled-subscription.js';
 
 /** A subscription that is asked together with others. */
 export interface Watched {

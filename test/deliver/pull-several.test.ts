@@ -1,4 +1,5 @@
-import { Pull, type PulledSubscription } from '../../src/deliver/pull.js';
+import { Pull } from '../../src/deliver/pull.js';
+import type { PulledSubscription } from '../../src/deliver/pulled-subscription.js';
 import type { ReceivedOfSeveral } from '../../src/deliver/pull-several.js';
 import type { Relay } from '../../src/relay/relay.js';
 import { ManualClock, Scene, startNode, type World } from '../relay/relay-fixture.js';

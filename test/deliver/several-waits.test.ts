@@ -1,4 +1,4 @@
-import type { PulledSubscription } from '../../src/deliver/pull.js';
+import type { PulledSubscription } from '../../src/deliver/pulled-subscription.js';
 import { SeveralWaits, type Watched } from '../../src/deliver/several-waits.js';
 
 /** A subscription that only says that it may have something. */
