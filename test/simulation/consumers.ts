@@ -1,4 +1,4 @@
-import type { ReceivedDelivery } from '../../src/deliver/pull.js';
+import type { ReceivedDelivery } from '../../src/deliver/pulled-subscription.js';
 import type { Outcome } from '../../src/message/problem.js';
 import { rejectText } from '../../src/message/failure-text.js';
 import type { QueueState } from './engine.js';
