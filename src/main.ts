@@ -23,9 +23,9 @@ Halfbox ${version} listens on ${url} (API docs: ${url}/docs)
 Data: ${storeDescription}
 
 Try it:
-  curl -X PUT ${url}/v1/subscriptions/orders/billing${key} -H 'content-type: application/json' -d '{"mode":"pull","startFrom":"earliest"}'
-  curl ${url}/v1/messages${key} -H 'content-type: application/json' -d '{"topic":"orders","body":{"order":1}}'
-  curl -X POST ${url}/v1/subscriptions/orders/billing/receive${key}
+  curl -X PUT ${url}/v1/subscriptions/greetings/trial${key} -H 'content-type: application/json' -d '{"mode":"pull","startFrom":"earliest"}'
+  curl ${url}/v1/messages${key} -H 'content-type: application/json' -d '{"topic":"greetings","body":{"hello":1}}'
+  curl -X POST ${url}/v1/subscriptions/greetings/trial/receive${key}
 `;
 }
 
@@ -33,7 +33,8 @@ Try it:
 function fail(error: unknown): never {
   const expected = error instanceof SettingsError || error instanceof StoreStartError;
   const { code } = error as NodeJS.ErrnoException;
-  if (expected || code === 'EADDRINUSE' || code === 'EACCES') console.error(`halfbox: ${(error as Error).message}`);
+  if (code === 'EADDRINUSE') console.error(`halfbox: ${(error as Error).message}; HALFBOX_PORT sets another port`);
+  else if (expected || code === 'EACCES') console.error(`halfbox: ${(error as Error).message}`);
   else console.error('halfbox:', error);
   process.exit(1);
 }

@@ -102,10 +102,8 @@ describe('the commands of the README', () => {
   });
 
   test('the Bull worker gets the messages of its subscription', async () => {
-    const worker = startOther(process.execPath, [
-      '-e',
-      adapted(blocks.find(({ language }) => language === 'js')!.text),
-    ]);
+    const script = blocks.find(({ language }) => language === 'js')!.text;
+    const worker = startOther(process.execPath, ['--input-type=module', '-e', adapted(script)]);
     const printed = once(createInterface({ input: worker.stdout! }), 'line');
     await broker.post('/v1/messages', { topic: 'orders', body: { order: 1005 } });
     expect(await printed).toEqual(['billing { order: 1005 }']);

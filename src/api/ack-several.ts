@@ -45,7 +45,7 @@ export class AckSeveral {
       const { indexes, receipts } = part;
       const ended = this.#ack(request, part, deadline);
       const ofPart = await ended.catch((error: unknown) => allRefused(receipts, problemOf(error, logger)));
-      indexes.forEach((index, at) => (results[index] = placed(ofPart[at]!, index)));
+      indexes.forEach((index, at) => (results[index] = ofPart[at]!));
     };
     const parts = partsOf(deliveries);
     const isHere = ({ topic, group }: Part): boolean => relay.owned(topic, group) !== null;
@@ -64,7 +64,8 @@ export class AckSeveral {
     }
     const request = { fromNode, url: `/v1/subscriptions/${topic}/${group}/ack`, body: { receipts } };
     const routed = await this.owners.run(request, part, () => this.services.pull.ack(topic, group, receipts));
-    return routed.passedOn ? resultsOf(routed.passedOn, part) : settleResults(receipts, routed.here);
+    const results = routed.passedOn ? resultsOf(routed.passedOn, part) : settleResults(receipts, routed.here);
+    return results.map((result, at) => placed(result, part.indexes[at]!));
   }
 }
 
@@ -82,11 +83,23 @@ function partsOf(deliveries: AckedDelivery[]): Part[] {
 
 /** What the owner answered: a result for each, or one problem for all. */
 function resultsOf({ status, text }: NodeAnswer, { topic, group, receipts }: Part): SettleResult[] {
-  const answer = parsed(text) as { results?: SettleResult[] } | undefined;
-  if (status === 200 && answer?.results?.length === receipts.length) return answer.results;
-  const problem = answer as ProblemJson | undefined;
-  if (status !== 200 && problem?.status === status) return receipts.map((receipt) => ({ receipt, problem }));
+  const answer = parsed(text);
+  if (status !== 200 && isProblem(answer)) return receipts.map((receipt) => ({ receipt, problem: answer }));
+  const { results } = (answer ?? {}) as { results?: unknown };
+  if (status === 200 && Array.isArray(results) && results.length === receipts.length && results.every(isResult)) {
+    return results;
+  }
   throw new Problem('unavailable', `the owner of ${topic}/${group} gave no answer that can be read`);
+}
+
+function isResult(value: unknown): value is SettleResult {
+  const { ok, problem } = (value ?? {}) as { ok?: unknown; problem?: unknown };
+  return ok === true || isProblem(problem);
+}
+
+function isProblem(value: unknown): value is ProblemJson {
+  const { type, status, errors } = (value ?? {}) as Partial<Record<keyof ProblemJson, unknown>>;
+  return typeof type === 'string' && typeof status === 'number' && (errors === undefined || Array.isArray(errors));
 }
 
 function parsed(text: string): unknown {

@@ -6,16 +6,18 @@ export interface TakenFrom extends Taken {
   watched: Watched;
 }
 
-/** How long those that have not answered are waited for once one has delivered; or a quarter of the claims' time, if that is less. */
-const graceMsMax = 1_000;
+/** How long an answer is waited for; or a quarter of the claims' time, if that is less. */
+const patienceMsDefault = 1_000;
 
-/** Several subscriptions that are asked at the same time. One that is slow does not hold up for long what others have given. */
+/**
+ * Several subscriptions that are asked at the same time. One that does not answer holds up the others, whose claims run, for a bounded
+ * time: what it gives later is given back, and it is waited for twice as long the next time.
+ */
 export class AskRound {
   readonly #taken: TakenFrom[] = [];
   readonly #failed = new Map<Watched, unknown>();
   readonly #unanswered = new Set<Watched>();
   #over = false;
-  #delivered: () => void = () => undefined;
 
   /**
    * @param ask takes from one of them
@@ -33,14 +35,18 @@ export class AskRound {
 
   /** What they gave: those first that were served least recently. */
   async run(watched: Watched[], claimMs: number): Promise<TakenFrom[]> {
+    const least = Math.min(patienceMsDefault, claimMs / 4);
+    const most = claimMs / 2;
+    const patienceMs = watched.reduce((longest, one) => Math.max(longest, Math.min(one.patienceMs ?? 0, most)), least);
     let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      this.#delivered = () => (timer ??= setTimeout(resolve, Math.min(graceMsMax, claimMs / 4)));
-    });
+    const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)));
     await Promise.race([Promise.all(watched.map((one) => this.#answer(one))), patience]);
     clearTimeout(timer);
     this.#over = true;
-    for (const one of this.#unanswered) one.slow = true;
+    for (const one of this.#unanswered) {
+      one.slow = true;
+      one.patienceMs = patienceMs * 2;
+    }
     return this.#taken.sort((a, b) => a.watched.servedAs - b.watched.servedAs);
   }
 
@@ -49,8 +55,8 @@ export class AskRound {
     try {
       const taken = await this.ask(watched).finally(() => this.#unanswered.delete(watched));
       if (this.#over) return this.late(taken);
+      watched.patienceMs = undefined;
       this.#taken.push(...taken);
-      if (taken.length > 0) this.#delivered();
     } catch (error) {
       this.#failed.set(watched, error);
     }

@@ -27,14 +27,12 @@ export async function giveBack(taken: Taken[], logger: Logger): Promise<void> {
   await Promise.all(Array.from(bySubscription, ([subscription, deliveries]) => release(subscription, deliveries)));
 }
 
-/** Keeps those whose bodies have so many bytes together, from the first on and at least one; gives the others back. */
-export async function keepWithin<One extends Taken>(bytesMax: number, taken: One[], logger: Logger): Promise<One[]> {
+/** Those whose bodies have so many bytes together, from the first on and at least one; and the others. */
+export function splitAt<One extends Taken>(bytesMax: number, taken: One[]): [within: One[], beyond: One[]] {
   let bytes = 0;
   const beyond = taken.findIndex(({ delivery }, index) => {
     bytes += bodyBytes(delivery.message.body);
     return bytes > bytesMax && index > 0;
   });
-  if (beyond < 0) return taken;
-  await giveBack(taken.slice(beyond), logger);
-  return taken.slice(0, beyond);
+  return beyond < 0 ? [taken, []] : [taken.slice(0, beyond), taken.slice(beyond)];
 }

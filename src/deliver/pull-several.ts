@@ -1,7 +1,7 @@
 import type { Clock } from '../message/clock.js';
 import type { Logger } from '../runtime/logger.js';
 import { AskRound, type TakenFrom } from './ask-round.js';
-import { giveBack, keepWithin } from './give-back.js';
+import { giveBack, splitAt } from './give-back.js';
 import type { PulledSubscription, ReceivedDelivery, ReceiveRequest } from './pulled-subscription.js';
 import type { Receipts } from './receipts.js';
 import { isAskable, SeveralWaits, type Watched } from './several-waits.js';
@@ -64,7 +64,7 @@ export class PullSeveral {
     if (taken === null && request.waitMs > 0 && signal?.aborted !== true) {
       taken = await this.#waits.wait(watched, request.waitMs, signal, look);
     }
-    return { deliveries: await this.#handOut(taken ?? [], signal), notServed };
+    return { deliveries: this.#handOut(taken ?? [], signal), notServed };
   }
 
   /** Those that can be asked here, each once, and the others. */
@@ -101,7 +101,7 @@ export class PullSeveral {
       const taken = await round.run(some, visibilityMs);
       failures += round.failed.size;
       for (const [{ subscription }, error] of round.failed) {
-        if (failures === watched.length && !subscription.ended) throw error;
+        if (failures === watched.length && !subscription.ended && notServed.length === 0) throw error;
         // It moved to another node, or fails for a reason of its own, which its own `receive` tells.
         notServed.push({ topic: subscription.topic, group: subscription.group });
       }
@@ -125,14 +125,15 @@ export class PullSeveral {
     }
   }
 
-  async #handOut(taken: TakenFrom[], signal: AbortSignal | undefined): Promise<SeveralDelivery[]> {
+  /** Waits for nothing: the claims of what is handed out run already. */
+  #handOut(taken: TakenFrom[], signal: AbortSignal | undefined): SeveralDelivery[] {
     const { logger, receipts, receiveBytesMax } = this.parts;
     const gone = signal?.aborted === true;
     // Where the lease was lost since it was taken, another node may have given out what comes after it.
-    const lost = taken.filter(({ subscription }) => gone || !subscription.holds);
-    if (lost.length > 0) await giveBack(lost, logger);
-    const held = lost.length === 0 ? taken : taken.filter((one) => !lost.includes(one));
-    return (await keepWithin(receiveBytesMax, held, logger)).map(({ watched, subscription, delivery }) => {
+    const isHeld = ({ subscription }: TakenFrom): boolean => !gone && subscription.holds;
+    const [within, beyond] = splitAt(receiveBytesMax, taken.filter(isHeld));
+    void giveBack([...taken.filter((one) => !isHeld(one)), ...beyond], logger);
+    return within.map(({ watched, subscription, delivery }) => {
       watched.servedAs = this.#served += 1;
       const { topic, group } = subscription;
       return { topic, group, receipt: receipts.of(subscription, delivery), delivery };

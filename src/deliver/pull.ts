@@ -2,7 +2,7 @@ import type { Clock } from '../message/clock.js';
 import { Problem, type Outcome } from '../message/problem.js';
 import type { Delivery, DeliveryId, DeliveryResult } from '../relay/owned-subscription.js';
 import { silentLogger, type Logger } from '../runtime/logger.js';
-import { giveBack, keepWithin } from './give-back.js';
+import { giveBack, splitAt } from './give-back.js';
 import { PullQueue } from './pull-queue.js';
 import { PullSeveral } from './pull-several.js';
 import type { PulledSubscription, ReceivedDelivery, ReceiveRequest } from './pulled-subscription.js';
@@ -65,7 +65,8 @@ export class Pull {
       await giveBack(taken, this.logger);
       return [];
     }
-    const given = await keepWithin(this.receiveBytesMax, taken, this.logger);
+    const [given, beyond] = splitAt(this.receiveBytesMax, taken);
+    if (beyond.length > 0) await giveBack(beyond, this.logger);
     return given.map(({ delivery }) => ({ receipt: this.#receipts.of(subscription, delivery), delivery }));
   }
 

@@ -10,6 +10,8 @@ export interface Watched {
   signals: number;
   /** It was asked, and its answer is no longer waited for. */
   slow: boolean;
+  /** How long its answer is waited for; undefined: as long as that of any. Doubled by each answer that comes too late. */
+  patienceMs: number | undefined;
   /** When it was last asked (epoch ms). */
   askedAt: number;
   /** The higher, the later something of it was handed out; 0: never. */
@@ -63,7 +65,7 @@ export class SeveralWaits {
   watch(subscription: PulledSubscription): Watched {
     let watched = this.#watched.get(subscription);
     if (watched === undefined) {
-      const never = { askedAt: -Infinity, servedAs: 0, signals: 0 };
+      const never = { askedAt: -Infinity, servedAs: 0, signals: 0, patienceMs: undefined };
       const made: Watched = { subscription, mayHave: true, slow: false, ...never, waits: new Set() };
       watched = made;
       this.#watched.set(subscription, made);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Pull } from '../../src/deliver/pull.js';
 import type { PulledSubscription } from '../../src/deliver/pulled-subscription.js';
 import type { ReceivedOfSeveral } from '../../src/deliver/pull-several.js';
@@ -139,6 +140,7 @@ describe('pull from several subscriptions', () => {
   function changed(
     take: (owned: PulledSubscription) => PulledSubscription['take'],
     more: Partial<PulledSubscription> = {},
+    receiveBytesMax?: number,
   ): Pull {
     const known = new Map<PulledSubscription, PulledSubscription>();
     const changedOne = (owned: PulledSubscription): PulledSubscription =>
@@ -149,11 +151,16 @@ describe('pull from several subscriptions', () => {
           return typeof value === 'function' ? (value.bind(target) as unknown) : value;
         },
       });
-    return new Pull((topic, group) => {
-      const owned = node.owned(topic, group)!;
-      if (!known.has(owned)) known.set(owned, changedOne(owned));
-      return known.get(owned)!;
-    }, world.clock);
+    return new Pull(
+      (topic, group) => {
+        const owned = node.owned(topic, group);
+        if (owned === null) return null;
+        if (!known.has(owned)) known.set(owned, changedOne(owned));
+        return known.get(owned)!;
+      },
+      world.clock,
+      receiveBytesMax,
+    );
   }
 
   test('one whose store fails is told as not served; the messages of the others are handed out', async () => {
@@ -275,22 +282,9 @@ describe('pull from several subscriptions', () => {
 
   test('where what is beyond the bytes cannot be given back, the rest is handed out', async () => {
     const of = await scenes(3, ['1', '2']);
-    const known = new Map<PulledSubscription, PulledSubscription>();
-    const small = new Pull(
-      (topic, group) => {
-        const owned = node.owned(topic, group)!;
-        const away = { settle: () => Promise.reject(new Error('the store is away')) };
-        const get = (target: PulledSubscription, name: string | symbol): unknown => {
-          const value: unknown = Reflect.get(name in away ? away : target, name, target);
-          return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-        };
-        if (!known.has(owned)) known.set(owned, new Proxy(owned, { get }));
-        return known.get(owned)!;
-      },
-      world.clock,
-      4,
-    );
-    expect((await receive(of, { by: small })).deliveries).toHaveLength(2);
+    const settle = () => Promise.reject(new Error('the store is away'));
+    const away = changed((owned) => owned.take.bind(owned), { settle }, 4);
+    expect((await receive(of, { by: away })).deliveries).toHaveLength(2);
   });
 
   test('one that hangs does not hold up the others, is not asked again meanwhile, and what it gives late is given back', async () => {
@@ -348,5 +342,45 @@ describe('pull from several subscriptions', () => {
     fail!();
     await expect(first).rejects.toThrow('its row cannot be read');
     expect(told([made], await second)).toEqual(['0:1']);
+  });
+
+  test('one that hangs holds up the others no longer than a quarter of their claims, however few a call may receive', async () => {
+    const of = await scenes(2, ['1']);
+    const never = changed((owned) =>
+      owned.topic === of[0]!.topic ? () => new Promise(() => undefined) : owned.take.bind(owned),
+    );
+    expect(told(of, await receive(of, { max: 1, by: never, visibilityMs: 1_000 }))).toEqual(['1:1']);
+  });
+
+  test('one that is slow gets its turn, though what it gave was too late at first', async () => {
+    const of = await scenes(2, ['1', '2', '3', '4', '5']);
+    const slow = changed((owned) => async (max, claimMs) => {
+      if (owned.topic === of[0]!.topic) await delay(300);
+      return owned.take(max, claimMs);
+    });
+    const heard = new Set<string>();
+    for (let call = 0; call < 20 && !heard.has('0:1'); call += 1) {
+      for (const one of told(of, await receive(of, { max: 2, by: slow, visibilityMs: 1_000, waitMs: 20_000 }))) {
+        heard.add(one);
+      }
+    }
+    expect(heard).toContain('0:1');
+  });
+
+  test('the answer does not wait for what is given back', async () => {
+    const of = await scenes(3, ['1', '2']);
+    const hanging = changed((owned) => owned.take.bind(owned), { settle: () => new Promise(() => undefined) }, 4);
+    expect((await receive(of, { by: hanging })).deliveries).toHaveLength(2);
+  });
+
+  test('names those that it does not have, though all that it has fail', async () => {
+    const of = await scenes(1, ['1']);
+    const foreign = { topic: 'no-such-topic', group: 'billing' };
+    const failing = broken(of[0]!.topic);
+    const request = { max: 1, visibilityMs: 30_000, waitMs: 20_000 };
+    expect(await failing.several.receive([foreign, ...namesOf(of)], request)).toEqual({
+      deliveries: [],
+      notServed: [foreign, ...namesOf(of)],
+    });
   });
 });

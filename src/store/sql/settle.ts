@@ -1,3 +1,4 @@
+import { Problem } from '../../message/problem.js';
 import type { NewDeadLetter, Settlement } from '../lane-store.js';
 import type { SqlDatabase, SqlResult, SqlValue, Statement } from './database.js';
 import { deleteRetries } from './delete-retries.js';
@@ -39,7 +40,14 @@ export async function settle(database: SqlDatabase, settlements: Settlement[]): 
 /** Answers those that were fenced. Which of a set those are is read after the COMMIT: one that was taken over since counts as fenced. */
 async function writeCursors(database: SqlDatabase, sets: UpdateSet[]): Promise<Set<Settlement>> {
   const results = await database.transaction((session) => session.finish(...sets.map(({ update }) => update)));
-  return fencedOf(sets, results, (reads) => database.read(...reads));
+  return fencedOf(sets, results, async (reads) => {
+    try {
+      return await database.read(...reads);
+    } catch (error) {
+      // It is stored, but for those that were fenced: written again one by one, with the same numbers, all would seem fenced.
+      throw new Problem('unavailable', 'what was settled is stored, and could not be read back', { cause: error });
+    }
+  });
 }
 
 async function writeWithEntries(
