@@ -103,9 +103,9 @@ export const mutations: Mutation[] = [
   {
     name: 'an acknowledgement is stored without its cursor',
     breaks: 'duplicate',
-    file: 'store/sql/settle.js',
-    find: 'cursor.settledOffset,',
-    replace: 'Math.max(0, cursor.settledOffset - 20),',
+    file: 'store/sql/update-lanes.js',
+    find: '({ cursor }) => cursor.settledOffset]',
+    replace: '({ cursor }) => Math.max(0, cursor.settledOffset - 20)]',
     kills: ['relay.settle.after-store-before-answer', 'relay.settle.after-store-before-answer'],
   },
 ];
