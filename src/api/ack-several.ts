@@ -1,3 +1,4 @@
+import type { SubscriptionName } from '../deliver/pulled-subscription.js';
 import { Problem } from '../message/problem.js';
 import { eachLimited } from '../runtime/each-limited.js';
 import type { NodeAnswer } from './node-client.js';
@@ -8,16 +9,12 @@ import type { Services } from './services.js';
 import { allRefused, settleResults, type SettleResult } from './settle-results.js';
 
 /** A delivery to acknowledge. */
-export interface AckedDelivery {
-  topic: string;
-  group: string;
+export interface AckedDelivery extends SubscriptionName {
   receipt: string;
 }
 
 /** Those of one subscription. */
-interface Part {
-  topic: string;
-  group: string;
+interface Part extends SubscriptionName {
   /** Where they are in the call. */
   indexes: number[];
   receipts: string[];

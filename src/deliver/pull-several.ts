@@ -2,14 +2,9 @@ import type { Clock } from '../message/clock.js';
 import type { Logger } from '../runtime/logger.js';
 import { AskRound, type TakenFrom } from './ask-round.js';
 import { giveBack, splitAt } from './give-back.js';
-import type { PulledSubscription, ReceivedDelivery, ReceiveRequest } from './pulled-subscription.js';
+import type { PulledSubscription, ReceivedDelivery, ReceiveRequest, SubscriptionName } from './pulled-subscription.js';
 import type { Receipts } from './receipts.js';
 import { isAskable, SeveralWaits, type Watched } from './several-waits.js';
-
-export interface SubscriptionName {
-  topic: string;
-  group: string;
-}
 
 /** A delivery, and the subscription that it is of. */
 export interface SeveralDelivery extends SubscriptionName, ReceivedDelivery {}

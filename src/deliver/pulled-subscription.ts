@@ -1,5 +1,10 @@
 import type { Delivery, OwnedSubscription } from '../relay/owned-subscription.js';
 
+export interface SubscriptionName {
+  topic: string;
+  group: string;
+}
+
 /** What pull needs of an owned subscription. */
 export interface PulledSubscription extends OwnedSubscription {
   /** Nothing can be taken or settled here any more: it was handed over, or is another node's. */

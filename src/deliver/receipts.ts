@@ -1,11 +1,7 @@
 import type { DeliveryId } from '../relay/owned-subscription.js';
+import type { SubscriptionName } from './pulled-subscription.js';
 import { readReceipt, receiptMark, receiptOf, type ReadReceipt } from './receipt.js';
 import { Releases } from './releases.js';
-
-interface Place {
-  readonly topic: string;
-  readonly group: string;
-}
 
 /** Subscriptions whose marks are kept. */
 const marksMax = 10_000;
@@ -16,7 +12,7 @@ export class Receipts {
   readonly #releases = new Releases();
 
   /** Of the try that is handed out now. */
-  of(place: Place, delivery: DeliveryId): string {
+  of(place: SubscriptionName, delivery: DeliveryId): string {
     const mark = this.#mark(place);
     const receipt = receiptOf(mark, delivery);
     const releases = this.#releases.of(receipt);
@@ -24,7 +20,7 @@ export class Receipts {
   }
 
   /** The try that a receipt names; `foreign` where it is another subscription's, or was released since. */
-  read(place: Place, receipt: string): ReadReceipt | 'malformed' | 'foreign' {
+  read(place: SubscriptionName, receipt: string): ReadReceipt | 'malformed' | 'foreign' {
     const mark = this.#mark(place);
     const id = readReceipt(mark, receipt);
     if (typeof id === 'string') return id;
@@ -34,13 +30,13 @@ export class Receipts {
   }
 
   /** It is being released: its receipt is no longer good. Answers how to take that back. */
-  release(place: Place, id: DeliveryId): () => void {
+  release(place: SubscriptionName, id: DeliveryId): () => void {
     const handOut = receiptOf(this.#mark(place), id);
     this.#releases.note(handOut);
     return () => this.#releases.takeBack(handOut);
   }
 
-  #mark({ topic, group }: Place): string {
+  #mark({ topic, group }: SubscriptionName): string {
     const name = `${topic}.${group}`;
     let mark = this.#marks.get(name);
     if (mark === undefined) {

@@ -163,12 +163,15 @@ describe('pull from several subscriptions', () => {
     );
   }
 
+  /** Pull where nothing can be taken from that topic. */
+  const broken = (topic: string): Pull =>
+    changed((owned) =>
+      owned.topic === topic ? () => Promise.reject(new Error('its row cannot be read')) : owned.take.bind(owned),
+    );
+
   test('one whose store fails is told as not served; the messages of the others are handed out', async () => {
     const of = await scenes(2, ['1']);
-    const broken = of[0]!.topic;
-    const failing = changed((owned) =>
-      owned.topic === broken ? () => Promise.reject(new Error('its row cannot be read')) : owned.take.bind(owned),
-    );
+    const failing = broken(of[0]!.topic);
     const received = await receive(of, { waitMs: 20_000, by: failing });
     expect(told(of, received)).toEqual(['1:1']);
     expect(received.notServed).toEqual([namesOf(of)[0]]);
@@ -257,12 +260,6 @@ describe('pull from several subscriptions', () => {
     world.clock.advance(5_000);
     expect(told(of, await receive(of, { waitMs: 1, by: silent }))).toEqual(['0:1']);
   });
-
-  /** Of which nothing can be taken. */
-  const broken = (topic: string): Pull =>
-    changed((owned) =>
-      owned.topic === topic ? () => Promise.reject(new Error('its row cannot be read')) : owned.take.bind(owned),
-    );
 
   test('one whose store fails keeps none of the others waiting, however few a call may receive', async () => {
     const of = await scenes(2, ['1', '2', '3']);

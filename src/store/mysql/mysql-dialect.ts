@@ -6,7 +6,7 @@ export function mysqlDialect(name: 'mysql' | 'mariadb'): SqlDialect {
     name,
     forUpdate: ' FOR UPDATE',
     byPrimaryKey: ' FORCE INDEX (PRIMARY)',
-    // Fewer would save less than the COMMIT's round trip of its own costs.
+    // With 8 one for all saves a third of the server's work, with 32 half; when some were fenced it takes a read more.
     lanesTogetherMin: 16,
     onConflictUpdate(_keyColumns, columns) {
       const assignments = columns.map((column) => `${column} = VALUES(${column})`);
